@@ -1,0 +1,3 @@
+"""Public matrix products and contractions."""
+
+from __future__ import annotations

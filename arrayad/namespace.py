@@ -1,0 +1,77 @@
+"""The public functions: which there are, and how they hang on Tensor and on NumPy.
+
+`expose` puts a function into the namespace `arrayad`, and on request among Tensor's methods, its operators and the
+NumPy functions that accept a Tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrayad.shaped import WEAK
+from arrayad.tensor import Tensor, rebind
+
+PUBLIC: dict[str, Callable[..., Any]] = {}
+"""The public functions of arrays by name, in the order of declaration."""
+
+METHODS: dict[str, str] = {}
+"""Tensor's methods that compute, and the public functions that they are."""
+
+NUMPY: dict[Any, Callable[..., Any]] = {}
+"""NumPy's functions and the ones that stand for them when a Tensor is among their arguments."""
+
+
+def expose(
+    function: Callable[..., Any], name: str | None = None, *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
+) -> Callable[..., Any]:
+    """Make `function` public as `name`, as a method (of another name, if `method` is one), and for NumPy's functions `numpy`."""
+    name = name or function.__name__
+    PUBLIC[name] = function
+    if method:
+        METHODS[method if isinstance(method, str) else name] = name
+        setattr(Tensor, method if isinstance(method, str) else name, function)
+    for word in (numpy,) if isinstance(numpy, str) else numpy or (name,):
+        theirs = getattr(np, word, None) or getattr(np.linalg, word, None)
+        if theirs is not None:
+            NUMPY[theirs] = function
+    return function
+
+
+def public(
+    *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`expose` as a decorator."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        return expose(function, method=method, numpy=numpy)
+
+    return decorate
+
+
+ACCEPTED = (Tensor, np.ndarray, np.generic, *WEAK, list, tuple)
+COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
+UNARY = frozenset(("neg", "pos", "abs", "invert"))
+
+
+def attach_operator(name: str, function: Callable[..., Any]) -> None:
+    """Attach a row as Tensor's operator `name`, with its reflection and its in-place form where Python has them."""
+    if name in UNARY:
+        setattr(Tensor, f"__{name}__", function)
+    elif name in COMPARISONS:
+        setattr(Tensor, f"__{name}__", comparison(function))
+    else:
+        setattr(Tensor, f"__{name}__", function)
+        setattr(Tensor, f"__r{name}__", lambda self, other: function(other, self))
+        setattr(Tensor, f"__i{name}__", lambda self, other: rebind(self, function(self, other), f"{name}, in place"))
+
+
+def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A comparison of Tensors; with what is no number, Python's own answer stands."""
+
+    def compare(self: Tensor, other: Any) -> Any:
+        return function(self, other) if isinstance(other, ACCEPTED) else NotImplemented
+
+    return compare

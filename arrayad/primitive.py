@@ -1,0 +1,213 @@
+"""`Primitive`: the row that declares an operation, and the kinds that fill in what follows from the rest.
+
+Everything about a primitive stands in its row: documentation, shape rule, kernel, derivative, C text, LaTeX, cost and the
+inputs that it is tested on.  `linear`, `bilinear` and `general` rows are declared here; the elementwise kind, whose rows
+build a fast path of their own, in `arrayad.elementwise`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrayad.binding import bind
+from arrayad.samples import Samples
+from arrayad.shaped import Shaped, aval
+
+TABLE: dict[str, Primitive] = {}
+"""Every primitive by name, in the order of declaration."""
+
+
+class Primitive:
+    """A row of the table.  Readers ask its columns; they never ask its name.
+
+    `numpy(*values, **params)` is the kernel, `shape(*avals, **params)` the shape rule.  `jvp(tangents, y, *xs, **params)` gives
+    the output's tangent of the operands' (None where constant); `vjp(needed, ct, y, *xs, **params)` the operands' cotangents
+    of the output's (None where not needed).  Rules are written in operations and see a `Shaped` for what was not kept.
+    """
+
+    kind = "general"
+    takes_weak = False
+    differentiable = True
+
+    def __init__(self, name: str, doc: str, numpy: Callable[..., Any], shape: Callable[..., Any], samples: Samples) -> None:
+        if name in TABLE:
+            raise ValueError(f"[{name}] there is a primitive of this name already")
+        self.name = name
+        self.doc = doc
+        self.numpy = numpy
+        self.shape = shape
+        self.samples = samples
+        self.jvp: Callable[..., Any] | None = None
+        self.vjp: Callable[..., Any] | None = None
+        self.needs: tuple[frozenset[int], ...] = ()
+        self.latex: str | None = None
+        self.derivative: str | None = None
+        self.cost: Callable[..., float] = elements_of_output
+        TABLE[name] = self
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
+        """Which of operands 0 … n-1 and output n the derivative needs, of an entry with these parents."""
+        needs = self.needs if len(self.needs) == len(parents) else self.needs * len(parents)
+        found = [need for parent, need in zip(parents, needs, strict=True) if parent is not None]
+        wanted = frozenset().union(*found)
+        return frozenset(i if i >= 0 else len(parents) for i in wanted)
+
+    def operand_names(self, count: int) -> tuple[str, ...]:
+        """`x`, or `x1`, `x2`, …"""
+        return operand_names(count)
+
+
+OUTPUT = -1
+"""The position of the output among the residuals that a row declares."""
+
+
+def operand_names(count: int) -> tuple[str, ...]:
+    """What the operands of a row are called: `x`, or `x1`, `x2`, …"""
+    return ("x",) if count == 1 else tuple(f"x{i + 1}" for i in range(count))
+
+
+def elements_of_output(output: Shaped, *operands: Any, **params: Any) -> float:
+    """The usual cost: one operation for each element of the output."""
+    return output.size
+
+
+def nothing(output: Shaped, *operands: Any, **params: Any) -> float:
+    """The cost of moving data: no floating-point operation."""
+    return 0
+
+
+def elements_of_input(output: Shaped, *operands: Any, **params: Any) -> float:
+    """The cost of a reduction: one operation for each element that goes in."""
+    return math.prod(operands[0].shape)
+
+
+def operation(primitive: Primitive) -> Callable[..., Any]:
+    """The function that applies a row, with the row's name and documentation.  It carries the row as `.primitive`."""
+
+    def apply(*args: Any, **params: Any) -> Any:
+        return bind(primitive, args, params)
+
+    return named(apply, primitive)
+
+
+def named(apply: Callable[..., Any], primitive: Primitive) -> Callable[..., Any]:
+    apply.__name__ = apply.__qualname__ = primitive.name
+    apply.__doc__ = primitive.doc
+    apply.primitive = primitive  # type: ignore[attr-defined]
+    return apply
+
+
+def linear(
+    name: str,
+    doc: str,
+    *,
+    numpy: Callable[..., Any],
+    shape: Callable[..., Any],
+    transpose: Callable[..., Any],
+    samples: Samples,
+    cost: Callable[..., float] = nothing,
+    selects: bool = False,
+) -> Callable[..., Any]:
+    """Declare a row that is linear in its one operand.
+
+    `transpose(ct, x, **params)`, with `x` the operand's abstract value, gives the operand's cotangent.  A row that
+    `selects` leaves elements of the operand out, whose cotangents are structural zeros.
+    """
+    row = Primitive(name, doc, numpy, shape, samples)
+    row.kind = "selection" if selects else "linear"
+    row.needs = (frozenset(),)
+    row.cost = cost
+    apply = operation(row)
+
+    def jvp(tangents: Any, y: Any, x: Any, **params: Any) -> Any:
+        return apply(tangents[0], **params)
+
+    def vjp(needed: Any, ct: Any, y: Any, x: Any, **params: Any) -> Any:
+        return (transpose(ct, aval(x), **params),)
+
+    row.jvp, row.vjp = jvp, vjp
+    return apply
+
+
+def bilinear(
+    name: str,
+    doc: str,
+    *,
+    numpy: Callable[..., Any],
+    shape: Callable[..., Any],
+    transposes: tuple[Callable[..., Any], Callable[..., Any]],
+    samples: Samples,
+    cost: Callable[..., float],
+) -> Callable[..., Any]:
+    """Declare a row that is linear in each of its two operands.
+
+    `transposes[0](ct, x1, x2, **params)` gives the cotangent of `x1`, of which it knows shape and dtype only, and
+    `transposes[1]` that of `x2` likewise.
+    """
+    row = Primitive(name, doc, numpy, shape, samples)
+    row.needs = (frozenset((1,)), frozenset((0,)))
+    row.cost = cost
+    apply = operation(row)
+
+    def jvp(tangents: Any, y: Any, x1: Any, x2: Any, **params: Any) -> Any:
+        t1, t2 = tangents
+        first = None if t1 is None else apply(t1, x2, **params)
+        second = None if t2 is None else apply(x1, t2, **params)
+        return second if first is None else first if second is None else first + second
+
+    def vjp(needed: Any, ct: Any, y: Any, x1: Any, x2: Any, **params: Any) -> Any:
+        return tuple(
+            transpose(ct, x1, x2, **params) if need else None for need, transpose in zip(needed, transposes, strict=True)
+        )
+
+    row.jvp, row.vjp = jvp, vjp
+    return apply
+
+
+def general(
+    name: str,
+    doc: str,
+    *,
+    numpy: Callable[..., Any],
+    shape: Callable[..., Any],
+    samples: Samples,
+    jvp: Callable[..., Any] | None = None,
+    vjp: Callable[..., Any] | None = None,
+    residuals: tuple[int, ...] = (),
+    cost: Callable[..., float] = elements_of_output,
+    derivative: str | None = None,
+) -> Callable[..., Any]:
+    """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
+
+    `residuals` lists the positions that the rules need: 0, 1, … for operands, `OUTPUT` for the output.
+    """
+    row = Primitive(name, doc, numpy, shape, samples)
+    row.jvp, row.vjp = jvp, vjp
+    row.differentiable = vjp is not None
+    row.needs = (frozenset(residuals),)
+    row.cost = cost
+    row.derivative = derivative
+    return operation(row)
+
+
+def like_first(x: Shaped, *rest: Any, **params: Any) -> Shaped:
+    """The shape rule of a row whose output has the shape and dtype of its first operand."""
+    return x
+
+
+def shape_by_trial(numpy: Callable[..., Any]) -> Callable[..., Shaped]:
+    """A shape rule that asks NumPy with operands that take no memory: for rows that move elements and compute nothing."""
+    @functools.wraps(numpy)
+    def shape(*operands: Any, **params: Any) -> Shaped:
+        trial = [np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, Shaped) else x for x in operands]
+        return aval(np.asarray(numpy(*trial, **params)))
+
+    return shape

@@ -1,0 +1,161 @@
+"""Sums, products, quotients, remainders, squares and roots of elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from arrayad.elementwise import elementwise, minus_one, one
+from arrayad.samples import Samples
+
+add = elementwise(
+    "add",
+    """Sum of the elements: y[i] = x1[i] + x2[i].""",
+    numpy=np.add,
+    c="x1 + x2",
+    partials=(one, one),
+    latex="{x1} + {x2}",
+    mpmath="x1 + x2",
+    operator="add",
+)
+
+subtract = elementwise(
+    "subtract",
+    """Difference of the elements: y[i] = x1[i] - x2[i].""",
+    numpy=np.subtract,
+    c="x1 - x2",
+    partials=(one, minus_one),
+    latex="{x1} - {x2}",
+    mpmath="x1 - x2",
+    operator="sub",
+)
+
+multiply = elementwise(
+    "multiply",
+    """Product of the elements: y[i] = x1[i] x2[i].""",
+    numpy=np.multiply,
+    c="x1 * x2",
+    partials=(lambda x2: x2, lambda x1: x1),
+    latex="{x1} {x2}",
+    mpmath="x1 * x2",
+    operator="mul",
+)
+
+divide = elementwise(
+    "divide",
+    """Quotient of the elements: y[i] = x1[i] / x2[i]; integers become float64.""",
+    numpy=np.divide,
+    c="x1 / x2",
+    partials=(lambda x2: reciprocal(x2), lambda x2, y: -y / x2),
+    latex=r"\frac{{{x1}}}{{{x2}}}",
+    mpmath="x1 / x2",
+    samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
+    operator="truediv",
+)
+
+floor_divide = elementwise(
+    "floor_divide",
+    """Largest integer not above the quotient: y[i] = floor(x1[i] / x2[i]).""",
+    numpy=np.floor_divide,
+    c="NAME(floor_divide)(x1, x2)",
+    partials=(None, None),
+    latex=r"\lfloor {x1} / {x2} \rfloor",
+    samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
+    operator="floordiv",
+)
+
+remainder = elementwise(
+    "remainder",
+    """Remainder of the sign of the divisor: y[i] = x1[i] - x2[i] floor(x1[i] / x2[i]).
+
+    **Kinks** at multiples of `x2` the derivative is that of the piece to which the value belongs.
+    """,
+    numpy=np.remainder,
+    c="NAME(mod)(x1, x2)",
+    partials=(one, lambda x1, x2: -floor_divide(x1, x2)),
+    latex=r"{x1} \bmod {x2}",
+    mpmath="x1 - x2 * mp.floor(x1 / x2)",
+    samples=Samples(low=(0.1, 1.0), high=(0.9, 4.0)),
+    operator="mod",
+)
+
+negative = elementwise(
+    "negative",
+    """Each element with the other sign: y[i] = -x[i].""",
+    numpy=np.negative,
+    c="-x",
+    partials=(minus_one,),
+    latex="-{x}",
+    mpmath="-x",
+    operator="neg",
+)
+
+positive = elementwise(
+    "positive",
+    """Each element as it is: y[i] = +x[i].""",
+    numpy=np.positive,
+    c="+x",
+    partials=(one,),
+    latex="{x}",
+    mpmath="+x",
+    operator="pos",
+)
+
+absolute = elementwise(
+    "abs",
+    """Absolute value: y[i] = |x[i]|.
+
+    **Kinks** 0 at 0, the middle of the subdifferential [-1, 1].
+    """,
+    numpy=np.absolute,
+    c="M(fabs)(x)",
+    partials=(lambda x: sign(x),),
+    latex=r"\left|{x}\right|",
+    mpmath="abs(x)",
+    samples=Samples(avoid=(0.0,)),
+    operator="abs",
+)
+
+sign = elementwise(
+    "sign",
+    """-1, 0 or 1 by the sign of the element; nan stays nan.  Piecewise constant, so its derivative is 0.""",
+    numpy=np.sign,
+    c="NAME(sign)(x)",
+    partials=(None,),
+    latex=r"\operatorname{{sign}}({x})",
+    mpmath="mp.sign(x)",
+)
+
+reciprocal = elementwise(
+    "reciprocal",
+    """One over each element: y[i] = 1 / x[i].  Integers become float64, unlike NumPy's, which round to 0.""",
+    numpy=lambda x: np.divide(1.0, x),
+    c="C(1.0) / x",
+    partials=(lambda y: -square(y),),
+    latex=r"\frac{{1}}{{{x}}}",
+    mpmath="1 / x",
+    samples=Samples(low=0.5, high=4.0),
+)
+
+square = elementwise(
+    "square",
+    """Square of each element: y[i] = x[i]².""",
+    numpy=np.square,
+    c="x * x",
+    partials=(lambda x: 2.0 * x,),
+    latex="{x}^2",
+    mpmath="x * x",
+)
+
+sqrt = elementwise(
+    "sqrt",
+    """Nonnegative square root: y[i] = √x[i]; nan below 0.
+
+    **Kinks** the derivative at 0 is inf, its limit from above.
+    """,
+    numpy=np.sqrt,
+    c="M(sqrt)(x)",
+    partials=(lambda y: 0.5 / y,),
+    latex=r"\sqrt{{{x}}}",
+    mpmath="mp.sqrt(x)",
+    samples=Samples(low=0.5, high=5.0),
+)

@@ -1,0 +1,71 @@
+"""Sums over axes and repetition along axes: each the other's transpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrayad import kernels
+from arrayad.primitive import elements_of_input, linear
+from arrayad.primitives.shape import reshape
+from arrayad.samples import Samples
+from arrayad.shaped import Shaped
+
+SHAPES = [((2, 3, 4), {"axis": (1,)}), ((2, 3, 4), {"axis": (0, 2)}), ((5,), {"axis": (0,)}), ((2, 3), {"axis": (0, 1)})]
+EMPTY = [((0, 3), {"axis": (0,)}), ((3, 0), {"axis": (0,)}), ((), {"axis": ()})]
+
+
+def without(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape less some axes."""
+    return tuple(n for i, n in enumerate(shape) if i not in axis)
+
+
+def with_ones(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with some axes of length 1."""
+    return tuple(1 if i in axis else n for i, n in enumerate(shape))
+
+
+def spread(x: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> Any:
+    """A reduced array repeated along the axes that it was reduced over."""
+    return broadcast_to(reshape(x, shape=with_ones(shape, axis)), shape=shape)
+
+
+def reduced(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
+    """The shape rule of a reduction."""
+    return Shaped(without(x.shape, axis), x.dtype)
+
+
+def sum_kernel(x: Any, axis: tuple[int, ...]) -> Any:
+    return np.add.reduce(x, axis=axis, dtype=x.dtype)
+
+
+def sum_transpose(ct: Any, x: Shaped, *, axis: tuple[int, ...]) -> Any:
+    return spread(ct, x.shape, axis)
+
+
+reduce_sum = linear(
+    "reduce_sum",
+    """Sum over `axis`, a sorted tuple of nonnegative axes, in the operand's dtype.""",
+    numpy=kernels.reduction("sum", sum_kernel),
+    shape=reduced,
+    transpose=sum_transpose,
+    samples=Samples(cases=SHAPES + EMPTY),
+    cost=elements_of_input,
+)
+
+
+def broadcast_transpose(ct: Any, x: Shaped, *, shape: tuple[int, ...]) -> Any:
+    lead = len(shape) - x.ndim
+    axis = (*range(lead), *(i + lead for i, n in enumerate(x.shape) if n == 1 and shape[i + lead] != 1))
+    return reshape(reduce_sum(ct, axis=axis), shape=x.shape)
+
+
+broadcast_to = linear(
+    "broadcast_to",
+    """The elements repeated along new leading axes and along axes of length 1.""",
+    numpy=lambda x, *, shape: np.broadcast_to(x, shape),
+    shape=lambda x, *, shape: Shaped(shape, x.dtype),
+    transpose=broadcast_transpose,
+    samples=Samples(cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]),
+)

@@ -1,0 +1,190 @@
+"""Exponentials, logarithms, logistic functions and powers of elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from arrayad.elementwise import elementwise
+from arrayad.kernels import special
+from arrayad.primitives.arithmetic import reciprocal
+from arrayad.primitives.selection import where
+from arrayad.primitives.trigonometric import tanh
+from arrayad.samples import Samples
+
+POSITIVE = Samples(low=0.2, high=5.0)
+LN2, LN10 = 0.6931471805599453, 2.302585092994046
+
+exp = elementwise(
+    "exp",
+    """Exponential of each element: y[i] = e ^ x[i].""",
+    numpy=np.exp,
+    c="M(exp)(x)",
+    partials=(lambda y: y,),
+    latex="e^{{{x}}}",
+    mpmath="mp.exp(x)",
+    cost=10,
+)
+
+exp2 = elementwise(
+    "exp2",
+    """Power of two: y[i] = 2 ^ x[i].""",
+    numpy=np.exp2,
+    c="M(exp2)(x)",
+    partials=(lambda y: LN2 * y,),
+    latex="2^{{{x}}}",
+    mpmath="mp.power(2, x)",
+    cost=10,
+)
+
+expm1 = elementwise(
+    "expm1",
+    """Exponential less one, with all digits near 0: y[i] = e ^ x[i] - 1.""",
+    numpy=np.expm1,
+    c="M(expm1)(x)",
+    partials=(lambda x: exp(x),),
+    latex="e^{{{x}}} - 1",
+    mpmath="mp.expm1(x)",
+    cost=10,
+)
+
+log = elementwise(
+    "log",
+    """Natural logarithm: y[i] = ln x[i]; -inf at 0, nan below.
+
+    **Kinks** the derivative at 0 is inf.
+    """,
+    numpy=np.log,
+    c="M(log)(x)",
+    partials=(lambda x: reciprocal(x),),
+    latex=r"\ln {x}",
+    mpmath="mp.log(x)",
+    samples=POSITIVE,
+    cost=10,
+)
+
+log1p = elementwise(
+    "log1p",
+    """Logarithm of one plus the element, with all digits near 0: y[i] = ln(1 + x[i]).""",
+    numpy=np.log1p,
+    c="M(log1p)(x)",
+    partials=(lambda x: reciprocal(1.0 + x),),
+    latex=r"\ln(1 + {x})",
+    mpmath="mp.log1p(x)",
+    samples=Samples(low=-0.7, high=5.0),
+    cost=10,
+)
+
+log2 = elementwise(
+    "log2",
+    """Logarithm to the base 2: y[i] = log2 x[i].""",
+    numpy=np.log2,
+    c="M(log2)(x)",
+    partials=(lambda x: 1.0 / (LN2 * x),),
+    latex=r"\log_2 {x}",
+    mpmath="mp.log(x, 2)",
+    samples=POSITIVE,
+    cost=10,
+)
+
+log10 = elementwise(
+    "log10",
+    """Logarithm to the base 10: y[i] = log10 x[i].""",
+    numpy=np.log10,
+    c="M(log10)(x)",
+    partials=(lambda x: 1.0 / (LN10 * x),),
+    latex=r"\log_{{10}} {x}",
+    mpmath="mp.log10(x)",
+    samples=POSITIVE,
+    cost=10,
+)
+
+sigmoid = elementwise(
+    "sigmoid",
+    """Logistic function, with all digits in both tails: y[i] = 1 / (1 + e ^ -x[i]).""",
+    numpy=special.expit,
+    c="NAME(sigmoid)(x)",
+    partials=(lambda x: sigmoid_derivative(x),),
+    latex=r"\sigma({x})",
+    mpmath="1 / (1 + mp.exp(-x))",
+    cost=15,
+)
+
+sigmoid_derivative = elementwise(
+    "sigmoid_derivative",
+    """Derivative of the logistic function, with all digits in both tails: y[i] = s(x[i]) s(-x[i]).""",
+    numpy=special.sigmoid_prime,
+    c="NAME(sigmoid)(x) * NAME(sigmoid)(-x)",
+    partials=(lambda x, y: -y * tanh(0.5 * x),),
+    latex=r"\sigma'({x})",
+    mpmath="1 / (2 + mp.exp(-x) + mp.exp(x))",
+    cost=30,
+    public=False,
+)
+
+softplus = elementwise(
+    "softplus",
+    """Smooth relu, without overflow: y[i] = ln(1 + e ^ x[i]).""",
+    numpy=special.softplus,
+    c="NAME(softplus)(x)",
+    partials=(lambda x: sigmoid(x),),
+    latex=r"\operatorname{{softplus}}({x})",
+    mpmath="mp.log1p(mp.exp(x))",
+    cost=20,
+)
+
+
+def share_of_first(x1: Any, x2: Any) -> Any:
+    """e^x1 / (e^x1 + e^x2), one half where both are the same infinity."""
+    return sigmoid(where(x1 == x2, 0.0, x1 - x2))
+
+
+def share_of_second(x1: Any, x2: Any) -> Any:
+    """e^x2 / (e^x1 + e^x2), one half where both are the same infinity."""
+    return sigmoid(where(x1 == x2, 0.0, x2 - x1))
+
+
+logaddexp = elementwise(
+    "logaddexp",
+    """Logarithm of a sum of exponentials, without overflow: y[i] = ln(e ^ x1[i] + e ^ x2[i]).
+
+    **Kinks** where both operands are the same infinity, they share the derivative.
+    """,
+    numpy=np.logaddexp,
+    c="NAME(logaddexp)(x1, x2)",
+    partials=(share_of_first, share_of_second),
+    latex=r"\ln(e^{{{x1}}} + e^{{{x2}}})",
+    mpmath="mp.log(mp.exp(x1) + mp.exp(x2))",
+    cost=30,
+)
+
+
+def power_by_base(x1: Any, x2: Any) -> Any:
+    """x2 x1^(x2 - 1), and 0 where x2 = 0, also at x1 = 0."""
+    is_constant = x2 == 0.0
+    return where(is_constant, 0.0, x2 * power(x1, where(is_constant, 1.0, x2 - 1.0)))
+
+
+def power_by_exponent(x1: Any, y: Any) -> Any:
+    """y log x1, and 0 where y = 0, the limit at x1 = 0."""
+    is_zero = y == 0.0
+    return where(is_zero, 0.0, y * log(where(is_zero, 1.0, x1)))
+
+
+power = elementwise(
+    "power",
+    """Power of the elements: y[i] = x1[i] ^ x2[i]; nan for a negative base and a fractional exponent.
+
+    **Kinks** by x1 at x2 = 0: 0, also at x1 = 0.  By x2 at x1 = 0: 0 where y = 0 (x2 > 0), -inf at x2 = 0.  For x1 < 0
+    the derivative by x2 is nan.
+    """,
+    numpy=np.power,
+    c="M(pow)(x1, x2)",
+    partials=(power_by_base, power_by_exponent),
+    latex="{x1}^{{{x2}}}",
+    mpmath="mp.power(x1, x2)",
+    samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0)),
+    cost=20,
+    public=False,
+)

@@ -1,0 +1,104 @@
+"""Emit an elementwise tape as a NumPy function or as the C statements of one element.
+
+The reverse kernels of elementwise rows come from here: the product of cotangent and partial, traced, becomes one
+function of plain arrays and one line of `csrc/ops.def`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from arrayad.elementwise import Elementwise
+from arrayad.primitive import operand_names
+from arrayad.shaped import Shaped, is_weak
+from arrayad.tensor import Tensor
+from arrayad.tracing import Tape, is_member, record
+
+NAME = re.compile(r"\b(x[1-9]?)\b")
+
+
+def names_of(tape: Tape) -> dict[Any, str]:
+    """`x1`, `x2`, … for inputs and `w1`, `w2`, … for entries."""
+    names = {entry: f"x{i}" for i, entry in enumerate(tape.inputs, 1)}
+    names.update((entry, f"w{i}") for i, entry in enumerate(tape.entries, 1))
+    return names
+
+
+def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
+    """A Python function of plain arrays that calls the rows' NumPy kernels in order."""
+    names = names_of(tape)
+    scope: dict[str, Any] = {}
+    lines = [f"def kernel({', '.join(names[entry] for entry in tape.inputs)}):"]
+    for i, entry in enumerate(tape.entries):
+        scope[f"f{i}"] = entry.primitive.numpy
+        operands = ", ".join(names[x.history] if is_member(x, tape) else literal(x) for x in entry.inputs)
+        lines.append(f"    {names[entry]} = f{i}({operands})")
+    (output,) = tape.outputs
+    lines.append(f"    return {names[output.history]}")
+    exec("\n".join(lines), scope)
+    scope["kernel"].__name__ = name
+    return scope["kernel"]  # type: ignore[no-any-return]
+
+
+def c_statements(tape: Tape) -> str | None:
+    """C statements that compute one element and return it; None where a row has no C expression."""
+    names = names_of(tape)
+    (output,) = tape.outputs
+    statements = []
+    for entry in tape.entries:
+        expression = c_expression(
+            entry.primitive, [names[x.history] if is_member(x, tape) else c_literal(x) for x in entry.inputs]
+        )
+        if expression is None:
+            return None
+        if entry is output.history:
+            statements.append(f"return {expression};")
+        else:
+            kind = "int" if entry.output.dtype.kind == "b" else "T"
+            statements.append(f"{kind} {names[entry]} = {expression};")
+    return " ".join(statements) if tape.entries else f"return {names[output.history]};"
+
+
+def c_expression(primitive: Any, operands: list[str]) -> str | None:
+    """The row's C text with these operands in the places of its own."""
+    if primitive.c is None:
+        return None
+    places = dict(zip(operand_names(len(operands)), operands, strict=True))
+    return NAME.sub(lambda match: places[match[0]], primitive.c)
+
+
+def literal(x: Any) -> str:
+    """A constant operand in Python."""
+    return repr(x if is_weak(x) else x.value.item())
+
+
+def c_literal(x: Any) -> str:
+    """A constant operand in C."""
+    return f"C({float(x if is_weak(x) else x.value.item())!r})"
+
+
+def derivative_tape(row: Elementwise, i: int, dtype: str = "float64") -> Tape:
+    """The tape of cotangent times partial by operand i: inputs are the cotangent, then the residuals it takes."""
+    positions = row.positions[i]
+
+    def product(ct: Tensor, *residuals: Tensor) -> Any:
+        values: list[Any] = [None] * (row.arity + 1)
+        for position, residual in zip(positions, residuals, strict=True):
+            values[position] = residual
+        return row.factor(i, ct, tuple(values))
+
+    operands = [Shaped((), dtype), *(Shaped((), row.residual_dtype(position, dtype)) for position in positions)]
+    return record(product, operands)
+
+
+def partial_tape(row: Elementwise, i: int) -> Tape:
+    """The tape of the partial by operand i alone, its inputs all operands and then the output."""
+    partial = row.partials[i]
+    assert partial is not None
+
+    def value(*residuals: Tensor) -> Any:
+        return row.call_by_name(partial, residuals)
+
+    return record(value, [Shaped((), "float64")] * (row.arity + 1))

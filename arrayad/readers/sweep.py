@@ -1,0 +1,231 @@
+"""The sweep: cotangents from the outputs back to chosen entries, the reverse mode of differentiation.
+
+The recording is walked from the youngest entry to the oldest.  Where nobody else asks (decided entry by entry, from
+its scopes), the arithmetic runs on plain arrays; where an older transform or a trace does, the same rules run as
+ordinary operations on the recorded residuals, and so are recorded in turn.
+
+**Source** Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from arrayad import kernels
+from arrayad.binding import check_finite
+from arrayad.elementwise import LARGE, Elementwise
+from arrayad.errors import DerivativeError
+from arrayad.modes import MODES, current_mode
+from arrayad.primitives.arithmetic import add
+from arrayad.primitives.casting import astype
+from arrayad.primitives.comparison import not_equal
+from arrayad.primitives.broadcasting import reduce_sum
+from arrayad.primitives.selection import where
+from arrayad.primitives.shape import reshape
+from arrayad.readers.masks import Mask, both, either
+from arrayad.readers.pull import passed, pulls_of
+from arrayad.shaped import Shaped, is_weak
+from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, is_asked_for, kept
+from arrayad.tensor import Tensor, handle
+
+large_add = kernels.elementwise("add", np.add)
+
+
+def sweep(
+    seeds: Iterable[tuple[Entry, Any]], targets: Iterable[Entry], scope: Scope, limit: int, release: bool = False
+) -> dict[Entry, Any]:
+    """The cotangents of `targets`, given those of some outputs; a target that nothing reaches is missing.
+
+    Walks the entries that depend on `scope`.  `limit` tells who may record this sweep (see `arrayad.tape.kept`).  With
+    `release`, entries that nobody older asks for give up their residuals as soon as they are done with.
+    """
+    cotangents = Cotangents()
+    seeds = list(seeds)
+    for entry, ct in seeds:
+        cotangents.give(entry, plain(ct), None)
+    goals = set(targets)
+    anomaly = bool(MODES) and current_mode().anomaly
+    with np.errstate(all="ignore"):
+        for entry in reversed(collect([entry for entry, _ in seeds], scope)):
+            if entry not in cotangents.values or entry.primitive is None:
+                continue
+            is_goal = entry in goals
+            ct, mask = cotangents.take(entry, is_goal)
+            if is_goal and not any(needed_of(entry, scope)):
+                continue
+            if entry.residuals is None:
+                raise DerivativeError(
+                    f"[{entry.primitive.name}] this recording has been swept and released; "
+                    "call backward(retain_graph=True) the first time to sweep it again"
+                )
+            asked = limit == CREATE_GRAPH or (len(entry.scopes) > 1 and is_asked_for(entry.scopes, limit))
+            if not asked and ct.__class__ is not Tensor and isinstance(entry.primitive, Elementwise):
+                pull_plainly(entry, ct, mask, scope, limit, cotangents)
+            else:
+                pull_by_rule(entry, ct, mask, scope, limit, cotangents)
+            if anomaly:
+                check_cotangents(entry, ct, cotangents)
+            if release and not asked:
+                entry.residuals = None
+    return cotangents.values
+
+
+class Cotangents:
+    """The cotangents on their way, by entry, and the masks of those that have structural zeros."""
+
+    __slots__ = ("masks", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[Entry, Any] = {}
+        self.masks: dict[Entry, Mask] = {}
+
+    def give(self, entry: Entry, ct: Any, mask: Mask | None) -> None:
+        """Add to what has come for this entry."""
+        values = self.values
+        if entry not in values:
+            values[entry] = ct
+            if mask is not None:
+                self.masks[entry] = mask
+            return
+        before = values[entry]
+        if before.__class__ is Tensor or ct.__class__ is Tensor:
+            values[entry] = plain(add(before, ct))
+        else:
+            values[entry] = before + ct if ct.size < LARGE else large_add(before, ct)
+        if self.masks:
+            found = either(self.masks.pop(entry, None), mask)
+            if found is not None:
+                self.masks[entry] = found
+
+    def take(self, entry: Entry, leave: bool) -> tuple[Any, Mask | None]:
+        """What has come for this entry, and its mask; with `leave` it stays here too."""
+        mask = self.masks.pop(entry, None) if self.masks else None
+        return (self.values[entry] if leave else self.values.pop(entry)), mask
+
+
+def plain(ct: Any) -> Any:
+    """The array of an unrecorded Tensor; a recorded Tensor as it is."""
+    return ct.value if ct.__class__ is Tensor and ct.history is None else ct
+
+
+def needed_of(entry: Entry, scope: Scope) -> list[bool]:
+    """Which operands of the entry the sweep goes on to."""
+    return [parent is not None and scope in parent.scopes for parent in entry.parents]
+
+
+def pull_plainly(
+    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents
+) -> None:
+    """An elementwise row on plain arrays: one kernel for each operand."""
+    row, residuals, avals = entry.primitive, entry.residuals, entry.avals
+    pulls = row.pulls or pulls_of(row)
+    for i, parent in enumerate(entry.parents):
+        if parent is None or scope not in parent.scopes or pulls[i] is None:
+            continue
+        g = pulls[i](ct, residuals)
+        found = None
+        if mask is not None or row.kind == "selection":
+            g, found = masked_product(entry, i, g, mask, pulls[i] is passed, limit)
+        if avals is not None:
+            g, found = fitted(g, avals[i], found)
+        cotangents.give(parent, g, found)
+
+
+def pull_by_rule(
+    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents
+) -> None:
+    """Any row by its VJP rule, written in operations; recorded as far as `limit` says."""
+    row, avals = entry.primitive, entry.avals
+    needed = needed_of(entry, scope)
+    y, xs = residual_handles(entry, limit)
+    found = row.vjp(needed, ct if ct.__class__ is Tensor else handle(ct), y, *xs, **entry.params)
+    for i, (parent, need, g) in enumerate(zip(entry.parents, needed, found, strict=True)):
+        if not need or g is None:
+            continue
+        carried = None
+        if isinstance(row, Elementwise):
+            if mask is not None or row.kind == "selection":
+                g, carried = masked_product(entry, i, g, mask, pulls_of(row)[i] is passed, limit)
+        elif row.kind == "selection" or (row.kind == "linear" and mask is not None):
+            carried = transported(entry, i, ct, mask, (y, xs))
+        g = plain(g)
+        if avals is not None:
+            g, carried = fitted(g, avals[i], carried)
+        cotangents.give(parent, g, carried)
+
+
+def residual_handles(entry: Entry, limit: int) -> tuple[Any, list[Any]]:
+    """Output and operands as the rules see them: recorded for whoever is older, a `Shaped` where not kept."""
+    *values, output = entry.residuals
+    xs = [
+        (entry.avals[i] if entry.avals is not None else None)
+        if value is None
+        else value
+        if is_weak(value)
+        else handle(value, kept(parent, limit))
+        for i, (value, parent) in enumerate(zip(values, entry.parents, strict=True))
+    ]
+    return (None if output is None else handle(output, kept(entry, limit))), xs
+
+
+def masked_product(
+    entry: Entry, i: int, g: Any, mask: Mask | None, constant: bool, limit: int
+) -> tuple[Any, Mask | None]:
+    """The product of an elementwise row, zero where `mask` says so to every order, and the mask it carries on."""
+    row = entry.primitive
+    if mask is not None and not constant:
+        g = plain(where(mask.get(), g, 0.0))
+    own = None
+    if row.kind == "selection":
+        y, xs = residual_handles(entry, limit)
+        own = Mask(lambda: row.selected(i, (*xs, y)))
+    return g, both(own, mask)
+
+
+def transported(entry: Entry, i: int, ct: Any, mask: Mask | None, residuals: tuple[Any, list[Any]]) -> Mask:
+    """The mask carried back through a row that moves, selects or sums: where the row's own VJP puts anything."""
+    row, params, count = entry.primitive, entry.params, len(entry.parents)
+    y, xs = residuals
+    shape, dtype = ct.shape, ct.dtype
+
+    def compute() -> Tensor:
+        ones = handle(np.ones(shape, dtype)) if mask is None else astype(mask.get(), dtype=dtype)
+        needed = [j == i for j in range(count)]
+        return not_equal(row.vjp(needed, ones, y, *xs, **params)[i], 0.0)
+
+    return Mask(compute)
+
+
+def fitted(g: Any, aval: Shaped, mask: Mask | None) -> tuple[Any, Mask | None]:
+    """A cotangent reduced and cast to its operand's shape and dtype, the inverse of broadcasting, and its mask."""
+    if g.shape != aval.shape:
+        if mask is not None:
+            wide, dtype = mask, g.dtype
+            mask = Mask(lambda: not_equal(sum_to(astype(wide.get(), dtype=dtype), aval.shape), 0.0))
+        g = plain(sum_to(g if g.__class__ is Tensor else handle(g), aval.shape))
+    if g.dtype != aval.dtype:
+        g = plain(astype(g, dtype=aval.dtype))
+    return g, mask
+
+
+def sum_to(ct: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sum over the axes along which `shape` was broadcast to the cotangent's."""
+    lead = ct.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        i for i in range(lead, ct.ndim) if shape[i - lead] == 1 and ct.shape[i] != 1
+    )
+    return reshape(reduce_sum(ct, axis=axes), shape=shape)
+
+
+def check_cotangents(entry: Entry, ct: Any, cotangents: Cotangents) -> None:
+    """Raise where a finite cotangent has become nan or infinite in this entry's rule."""
+    location = entry.location if isinstance(entry, Located) else "a line that detect_anomaly() did not see"
+    value = ct.value if ct.__class__ is Tensor else ct
+    for parent in entry.parents:
+        g = cotangents.values.get(parent) if parent is not None else None
+        if g is not None:
+            found = g.value if g.__class__ is Tensor else g
+            check_finite(entry.primitive, found, [value], location, "in the reverse pass made")

@@ -1,0 +1,88 @@
+"""`Tape`, a typed straight-line program, and `record`, which makes one of a function by running it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrayad import tree
+from arrayad.shaped import Shaped, aval, is_abstract
+from arrayad.tape import Trace, Traced, collect
+from arrayad.tensor import Tensor, freeze, handle, input_entry
+
+
+class Tape:
+    """A program without branches: inputs, entries in the order they ran, outputs, guards.
+
+    `outputs` holds Tensors, whose histories are entries of this tape, and constants; `structure` says how they make up
+    the result.  `values` are the inputs' values, None where the tape was recorded by shapes alone.
+    """
+
+    def __init__(
+        self,
+        inputs: list[Traced],
+        outputs: list[Any],
+        structure: tree.Structure,
+        trace: Trace,
+        values: list[Any],
+        names: list[str],
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.structure = structure
+        self.values = values
+        self.names = names
+        roots = [y.history for y in outputs if y.__class__ is Tensor] + [guard[0].history for guard in trace.guards]
+        members = collect(roots, trace)
+        inner = set(inputs)
+        self.entries: list[Any] = [entry for entry in members if entry not in inner]
+        self.guards = list(trace.guards)
+        self.scope = trace
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        came = ", ".join(repr(entry.output) for entry in self.inputs)
+        return f"<Tape of {len(self.entries)} entries: ({came}) -> {', '.join(repr(aval_of(y)) for y in self.outputs)}>"
+
+
+def aval_of(x: Any) -> Any:
+    """The abstract value of a Tensor or of a constant."""
+    return aval(x.value if x.__class__ is Tensor else x)
+
+
+def is_member(x: Any, tape: Tape) -> bool:
+    """Whether an operand or output was computed on this tape, or is one of its inputs."""
+    return x.__class__ is Tensor and x.history is not None and tape.scope in x.history.scopes
+
+
+def record(function: Callable[..., Any], operands: list[Any], names: list[str] | None = None) -> Tape:
+    """Run `function` once on traced operands (arrays, Tensors or `Shaped`) and keep what it did as a tape.
+
+    With values at hand, a branch on a value is followed and recorded as a guard; with a `Shaped` it raises.
+    """
+    trace = Trace()
+    handles = [traced_input(x, trace) for x in operands]
+    try:
+        leaves, structure = tree.flatten(function(*handles))
+        outputs = [handle(y.value, y.history) if y.__class__ is Tensor else np.asarray(y) for y in leaves]
+        inputs = [x.history for x in handles]
+        values = [None if is_abstract(x.value) else x.value for x in handles]
+        return Tape(inputs, outputs, structure, trace, values, names or [])
+    finally:
+        trace.open = False
+        trace.guards = []
+
+
+def traced_input(x: Any, trace: Trace) -> Tensor:
+    """A fresh input of a trace."""
+    value = x.value if x.__class__ is Tensor else x if is_abstract(x) else freeze(np.asarray(x))
+    entry = input_entry(frozenset((trace,)), Traced)
+    entry.trace = trace
+    entry.inputs = ()
+    entry.location = ""
+    entry.output = Shaped(value.shape, value.dtype)
+    return handle(value, entry)

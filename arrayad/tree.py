@@ -1,0 +1,153 @@
+"""Pytrees: nested dicts, lists, tuples, named tuples and dataclasses whose leaves are arrays.
+
+A tree is flattened into its leaves and a `Structure` that puts them back. Dicts are flattened in the order of
+their sorted keys where these can be sorted, else in their own; None is a tree without leaves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+
+class Structure(NamedTuple):
+    """The shape of a tree: how to build it from its leaves."""
+
+    kind: Any
+    keys: tuple[Any, ...]
+    children: tuple[Structure, ...]
+    leaves: int
+
+    def __repr__(self) -> str:
+        return "*" if self.kind is None else f"{getattr(self.kind, '__name__', self.kind)}({', '.join(map(repr, self.children))})"
+
+
+LEAF = Structure(None, (), (), 1)
+EMPTY = Structure(type(None), (), (), 0)
+
+REGISTRY: dict[type, tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any, Any], Any]]] = {}
+
+
+def register(kind: type, flatten: Callable[[Any], tuple[Any, Any]], unflatten: Callable[[Any, Any], Any]) -> None:
+    """Teach the trees a container: `flatten(x) -> (children, keys)` and `unflatten(keys, children) -> x`."""
+    REGISTRY[kind] = (flatten, unflatten)
+
+
+def sorted_keys(mapping: dict[Any, Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(sorted(mapping))
+    except TypeError:
+        return tuple(mapping)
+
+
+def split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any]] | None:
+    """(kind, keys, children) of a container; None for a leaf."""
+    kind = type(tree)
+    if kind in REGISTRY:
+        children, keys = REGISTRY[kind][0](tree)
+        return kind, tuple(keys), list(children)
+    if kind is list or kind is tuple or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
+        return kind, tuple(range(len(tree))), list(tree)
+    if isinstance(tree, dict):
+        keys = sorted_keys(tree)
+        return kind, keys, [tree[key] for key in keys]
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+        keys = tuple(field.name for field in dataclasses.fields(tree) if field.init)
+        return kind, keys, [getattr(tree, key) for key in keys]
+    return None
+
+
+def join(kind: Any, keys: tuple[Any, ...], children: list[Any]) -> Any:
+    """The container of which `split` gave the parts."""
+    if kind in REGISTRY:
+        return REGISTRY[kind][1](keys, children)
+    if kind is list or kind is tuple:
+        return kind(children)
+    if issubclass(kind, tuple):
+        return kind(*children)
+    if dataclasses.is_dataclass(kind):
+        return kind(**dict(zip(keys, children, strict=True)))
+    result = {} if kind is dict else kind()
+    result.update(zip(keys, children, strict=True))
+    return result
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """The leaves of a tree, from left to right, and its structure.
+
+    **Example**
+
+    >>> flatten({"b": [1, 2], "a": 3})
+    ([3, 1, 2], dict(*, list(*, *)))
+    """
+    leaves: list[Any] = []
+
+    def walk(node: Any) -> Structure:
+        if node is None:
+            return EMPTY
+        parts = split(node)
+        if parts is None:
+            leaves.append(node)
+            return LEAF
+        kind, keys, children = parts
+        structures = tuple(walk(child) for child in children)
+        return Structure(kind, keys, structures, sum(structure.leaves for structure in structures))
+
+    structure = walk(tree)
+    return leaves, structure
+
+
+def unflatten(structure: Structure, leaves: list[Any]) -> Any:
+    """The tree of this structure with these leaves.
+
+    **Raises** `ValueError` when the number of leaves is another.
+    """
+    if len(leaves) != structure.leaves:
+        raise ValueError(f"[tree] {structure.leaves} leaves were needed for {structure}, {len(leaves)} came")
+    rest = iter(leaves)
+
+    def build(node: Structure) -> Any:
+        if node.kind is None:
+            return next(rest)
+        if node.kind is type(None):
+            return None
+        return join(node.kind, node.keys, [build(child) for child in node.children])
+
+    return build(structure)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of a tree, from left to right."""
+    return flatten(tree)[0]
+
+
+def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """Apply `function` to the leaves of `tree`, and to the leaves of `rest`, trees of the same structure.
+
+    **Example**
+
+    >>> map(lambda a, b: a + b, {"x": 1}, {"x": 10})
+    {'x': 11}
+    """
+    first, structure = flatten(tree)
+    columns = [first]
+    for other in rest:
+        others, found = flatten(other)
+        if found != structure:
+            raise ValueError(f"[tree.map] the trees differ: {structure} and {found}")
+        columns.append(others)
+    return unflatten(structure, [function(*leaf) for leaf in zip(*columns, strict=True)])
+
+
+def paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(path, leaf) of every leaf, the path as one would write it in Python: `['w'][0].bias`."""
+    parts = None if tree is None else split(tree)
+    if tree is not None and parts is None:
+        yield prefix, tree
+    if parts is not None:
+        kind, keys, children = parts
+        dotted = dataclasses.is_dataclass(kind) or hasattr(kind, "_fields")
+        for key, child in zip(keys, children, strict=True):
+            name = f".{kind._fields[key] if hasattr(kind, '_fields') else key}" if dotted else f"[{key!r}]"
+            yield from paths(child, prefix + name)

@@ -1,0 +1,76 @@
+"""Draw the operands that a row's `Samples` ask for."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from arrayad.elementwise import Elementwise
+from arrayad.primitive import TABLE, Primitive
+
+BROADCASTING = {
+    1: [(5,), (2, 3), (), (0,), (2, 1, 2)],
+    2: [((3,), (3,)), ((2, 1), (3,)), ((), (4,)), ((2, 2), ()), ((0,), (1,)), ((), ())],
+    3: [((3,), (3,), (3,)), ((2, 1), (3,), ()), ((), (2,), (3, 1)), ((0,), (1,), (0,))],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row, the shapes of its operands and its parameters."""
+
+    row: Primitive
+    shapes: tuple[tuple[int, ...], ...]
+    params: dict[str, Any]
+
+    def __repr__(self) -> str:
+        params = ",".join(f"{k}={v}" for k, v in self.params.items())
+        return f"{self.row.name}-{'x'.join(str(s).replace(' ', '') for s in self.shapes)}{'-' + params if params else ''}"
+
+    def operands(self, dtype: str = "float64", seed: int = 0) -> list[np.ndarray[Any, Any]]:
+        """Seeded operands: the same for the same row, shapes and seed."""
+        rng = np.random.default_rng([zlib.crc32(repr(self).encode()), seed])
+        return [self.draw(rng, i, shape, dtype) for i, shape in enumerate(self.shapes)]
+
+    def draw(self, rng: np.random.Generator, i: int, shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
+        samples = self.row.samples
+        low, high = (b[i] if isinstance(b, tuple) else b for b in (samples.low, samples.high))
+        kind = np.dtype(samples.dtypes.get(i, dtype)).kind
+        if kind == "b":
+            return np.asarray(rng.random(shape) < 0.5)
+        if kind in "iu":
+            return np.asarray(rng.integers(low, high, shape), dtype=samples.dtypes[i])
+        if samples.distinct:
+            steps = rng.permutation(int(np.prod(shape))).reshape(shape)
+            return np.asarray(low + (high - low) * (steps + 0.5) / max(1, steps.size), dtype=dtype)
+        return np.asarray(rng.uniform(low, high, shape), dtype=dtype)
+
+    def is_smooth_operand(self, i: int) -> bool:
+        """Whether there can be a derivative by operand i."""
+        row = self.row
+        if isinstance(row, Elementwise):
+            return row.partials[i] is not None
+        return np.dtype(row.samples.dtypes.get(i, "float64")).kind == "f"
+
+
+def cases_of(row: Primitive) -> Iterator[Case]:
+    samples = row.samples
+    if samples.cases is not None:
+        pairs = list(samples.cases)
+    else:
+        shapes = samples.shapes
+        if shapes is None:
+            shapes = BROADCASTING[row.arity] if isinstance(row, Elementwise) else [(3,)]
+        pairs = [(shape, params) for shape in shapes for params in samples.params]
+    for shape, params in pairs:
+        several = bool(shape) and isinstance(shape[0], tuple)
+        yield Case(row, tuple(shape) if several else (shape,), params)
+
+
+def every_case(differentiable: bool = False) -> list[Case]:
+    """Every case of every row, or of those with a derivative."""
+    return [case for row in TABLE.values() if row.differentiable or not differentiable for case in cases_of(row)]

@@ -1,0 +1,209 @@
+"""The laws that every row obeys.  A new row is tested by existing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from drawing import Case, every_case
+
+import arrayad as ad
+from arrayad import kernels
+from arrayad.binding import bind
+from arrayad.elementwise import Elementwise
+from arrayad.readers.replay import replay
+from arrayad.primitive import TABLE
+from arrayad.shaped import Shaped, aval
+from arrayad.tensor import Tensor, handle
+
+
+def apply(case: Case, *operands: Any) -> Tensor:
+    return bind(case.row, operands, case.params)
+
+
+def smooth(case: Case) -> list[int]:
+    return [i for i in range(len(case.shapes)) if case.is_smooth_operand(i)]
+
+
+def tangents_of(case: Case, seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(s) if case.is_smooth_operand(i) else None for i, s in enumerate(case.shapes)]
+
+
+def along(case: Case, function: Any, operands: list[Any], tangents: list[Any]) -> np.ndarray[Any, Any]:
+    """The derivative of `function` along `tangents` by central differences of order 6."""
+
+    def at(h: float) -> np.ndarray[Any, Any]:
+        return np.asarray(function(*[x if t is None else x + h * t for x, t in zip(operands, tangents, strict=True)]))
+
+    h = 2e-3
+    weights = {1: 3 / 4, 2: -3 / 20, 3: 1 / 60}
+    with np.errstate(all="ignore"):
+        return sum(w * (at(k * h) - at(-k * h)) for k, w in weights.items()) / h  # type: ignore[return-value]
+
+
+def push(case: Case, operands: list[Any], tangents: list[Any]) -> np.ndarray[Any, Any]:
+    """The row's JVP, at the output's shape and dtype."""
+    y = apply(case, *operands)
+    t = case.row.jvp([None if t is None else handle(t) for t in tangents], y, *map(handle, operands), **case.params)
+    return np.broadcast_to(np.asarray(t), y.shape).astype(y.dtype)
+
+
+def pull(case: Case, operands: list[Any], ct: Any) -> list[Any]:
+    """The cotangents of the smooth operands, by the sweep."""
+    chosen = smooth(case)
+
+    def function(*primals: Tensor) -> Tensor:
+        full: list[Any] = list(operands)
+        for i, primal in zip(chosen, primals, strict=True):
+            full[i] = primal
+        return apply(case, *full)
+
+    return list(ad.vjp(function, *(operands[i] for i in chosen))[1](ct))
+
+
+def assert_close(found: Any, wanted: Any, rtol: float, scale: float | None = None) -> None:
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.shape == wanted.shape
+    if wanted.size:
+        scale = float(np.max(np.abs(wanted))) if scale is None else scale
+        np.testing.assert_allclose(found, wanted, rtol=rtol, atol=rtol * max(scale, 1e-3))
+
+
+# --- the laws ------------------------------------------------------------------------------------------------------
+
+
+def shape_rule_agrees_with_the_kernel(case: Case) -> None:
+    for dtype in ("float64", "float32"):
+        operands = case.operands(dtype)
+        wanted = aval(np.asarray(case.row.numpy(*operands, **case.params)))
+        assert case.row.shape(*map(aval, operands), **case.params) == wanted
+
+
+def strides_do_not_matter(case: Case) -> None:
+    operands = case.operands()
+    wanted = np.asarray(apply(case, *operands))
+    for variant in ([np.flip(np.flip(x).copy()) for x in operands], [every_other(x) for x in operands]):
+        # NumPy's vector and scalar loops may differ in the last digits.
+        np.testing.assert_allclose(np.asarray(apply(case, *variant)), wanted, rtol=4 * np.finfo(float).eps, atol=1e-300)
+
+
+def every_other(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.repeat(x, 2, axis=-1)[..., ::2] if x.ndim else x
+
+
+def operands_are_left_alone(case: Case) -> None:
+    operands = case.operands()
+    copies = [x.copy() for x in operands]
+    result = apply(case, *operands)
+    before = np.array(result)
+    for x, copy in zip(operands, copies, strict=True):
+        np.testing.assert_array_equal(x, copy)
+        x[...] = np.zeros((), x.dtype)
+    np.testing.assert_array_equal(np.asarray(result), before)
+
+
+def a_trace_by_shapes_replays(case: Case) -> None:
+    operands = case.operands()
+    tape = ad.trace(lambda *xs: apply(case, *xs))(*(Shaped(x.shape, x.dtype) for x in operands))
+    assert tape.outputs[0].value == aval(np.asarray(apply(case, *operands)))
+    np.testing.assert_array_equal(np.asarray(replay(tape, *operands)), np.asarray(apply(case, *operands)))
+
+
+LAWS = [shape_rule_agrees_with_the_kernel, strides_do_not_matter, operands_are_left_alone, a_trace_by_shapes_replays]
+
+
+@pytest.mark.parametrize("case", every_case(), ids=repr)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_every_row(law: Any, case: Case) -> None:
+    law(case)
+
+
+def jvp_agrees_with_differences(case: Case) -> None:
+    operands, tangents = case.operands(), tangents_of(case, 1)
+    wanted = along(case, lambda *xs: apply(case, *xs), operands, tangents)
+    # Rounding of the output over the step: 2e-16 / 2e-3 and some digits for the stencil, in the output's own precision.
+    assert_close(push(case, operands, tangents), wanted, rtol=5e7 * float(np.finfo(wanted.dtype).eps))
+
+
+def vjp_is_the_transpose_of_jvp(case: Case) -> None:
+    """<ct, J t> = <Jᵀ ct, t>: exact but for rounding, so no step size and a tight tolerance."""
+    operands, tangents = case.operands(), tangents_of(case, 2)
+    jt = push(case, operands, tangents)
+    eps = float(np.finfo(jt.dtype).eps)
+    ct = np.random.default_rng(3).standard_normal(jt.shape)
+    pulled = pull(case, operands, ct)
+    left = float(np.sum(ct * jt))
+    terms = [np.asarray(g) * tangents[i] for g, i in zip(pulled, smooth(case), strict=True)]
+    scale = float(np.sum(np.abs(ct * jt))) + sum(float(np.sum(np.abs(term))) for term in terms)
+    assert abs(left - sum(float(np.sum(term)) for term in terms)) <= 5e3 * eps * (scale + 1e-300)
+    for g, i in zip(pulled, smooth(case), strict=True):
+        assert g.shape == case.shapes[i] and g.dtype == np.float64 and g.history is None
+
+
+def second_derivatives_agree_with_differences(case: Case) -> None:
+    operands, tangents = case.operands(), tangents_of(case, 4)
+    chosen = smooth(case)
+    ct = np.random.default_rng(5).standard_normal(np.shape(apply(case, *operands)))
+    weights = [tangents[i] for i in chosen]
+
+    def inner(*primals: Any) -> Tensor:
+        full = list(operands)
+        for i, primal in zip(chosen, primals, strict=True):
+            full[i] = primal
+        total = ad.tensor(0.0)
+        for g, w in zip(pull(case, full, ct), weights, strict=True):
+            total = total + ad.sum(g * w)
+        return total
+
+    primals = [operands[i] for i in chosen]
+    found = ad.grad(inner, argnums=tuple(range(len(primals))))(*primals)
+    directions = [np.random.default_rng(6 + i).standard_normal(x.shape) for i, x in enumerate(primals)]
+    wanted = float(along(case, lambda *xs: inner(*xs), primals, directions))
+    terms = [np.asarray(g) * d for g, d in zip(found, directions, strict=True)]
+    scale = max(1.0, sum(float(np.sum(np.abs(term))) for term in terms))
+    assert abs(sum(float(np.sum(term)) for term in terms) - wanted) <= 1e-7 * scale
+
+
+def float32_stays_float32(case: Case) -> None:
+    operands = case.operands("float32")
+    y = apply(case, *operands)
+    if y.dtype == np.float32:
+        for g, i in zip(pull(case, operands, np.ones(y.shape, np.float32)), smooth(case), strict=True):
+            assert g.dtype == np.float32 and g.shape == case.shapes[i]
+
+
+DERIVATIVE_LAWS = [
+    jvp_agrees_with_differences,
+    vjp_is_the_transpose_of_jvp,
+    second_derivatives_agree_with_differences,
+    float32_stays_float32,
+]
+
+
+@pytest.mark.parametrize("case", every_case(differentiable=True), ids=repr)
+@pytest.mark.parametrize("law", DERIVATIVE_LAWS, ids=lambda law: law.__name__)
+def test_every_differentiable_row(law: Any, case: Case) -> None:
+    law(case)
+
+
+ELEMENTWISE = [row for row in TABLE.values() if isinstance(row, Elementwise)]
+
+
+@pytest.mark.parametrize("row", [row for row in ELEMENTWISE if row.differentiable], ids=repr)
+@pytest.mark.parametrize("backend", ["numpy", "c"])
+def test_large_reverse_kernels_agree_with_the_rule(row: Elementwise, backend: str) -> None:
+    """The generated kernels of the sweep, NumPy's and C's, against the rule run as recorded operations."""
+    if backend == "c" and kernels.why_not_native is not None:
+        pytest.skip(f"no C backend: {kernels.why_not_native}")
+    case = Case(row, ((kernels.LARGE * 2,),) * row.arity, {})
+    operands = case.operands()
+    ct = np.random.default_rng(7).standard_normal(case.shapes[0])
+    with kernels.backend(backend):
+        found = pull(case, operands, ct)
+    with kernels.backend("numpy"):
+        y = apply(case, *operands)
+        wanted = row.vjp([case.is_smooth_operand(i) for i in range(row.arity)], handle(ct), y, *map(handle, operands))
+    for g, i in zip(found, smooth(case), strict=True):
+        np.testing.assert_allclose(np.asarray(g), np.asarray(wanted[i]), rtol=2e-14, atol=1e-300)
