@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from arrayad import interop  # noqa: F401
-from arrayad.functions import creation, elementwise, linear_algebra, reduction, shape  # noqa: F401
+from arrayad.functions import creation, elementwise, indexing, reduction, shape, sorting  # noqa: F401
+from arrayad.functions import linear_algebra as linalg  # noqa: F401
+from arrayad.functions import scan as scans  # noqa: F401
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
-from arrayad.primitives import arithmetic, comparison, exponential, selection, trigonometric  # noqa: F401
+from arrayad.primitives import arithmetic, comparison, exponential, selection, special, trigonometric  # noqa: F401
+from arrayad.readers import cost, draw, show  # noqa: F401
 from arrayad.shaped import Shaped
 from arrayad.tensor import NAMESPACE, Tensor
-from arrayad.transforms import backward, grad, trace, value_and_grad, vjp
+from arrayad.transforms import grad, trace, value_and_grad, vjp
+from arrayad.version import __version__
+
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+CONSTANTS = ("pi", "e", "inf", "nan")
 
 globals().update(PUBLIC)
+globals().update({name: getattr(np, name) for name in (*DTYPES, *CONSTANTS)})
 NAMESPACE["arrayad"] = sys.modules[__name__]

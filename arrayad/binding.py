@@ -6,6 +6,7 @@ for everything else: arrays and lists among the operands, traces, abstract value
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
             raise AbstractValueError(f"[{primitive.name}] a value known only by shape was used after its trace had ended")
         result = primitive.shape(*map(aval, values), **params)
     else:
-        result = compute(primitive, values, params)
-        result = unshared(result, args)
+        with np.errstate(all="ignore") if mode.anomaly else nullcontext():
+            result = unshared(compute(primitive, values, params), args)
         if mode.anomaly:
             check_finite(primitive, result, values)
     if not recorded or (trace is None and (mode.quiet or not is_recordable(primitive, result))):

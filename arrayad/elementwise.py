@@ -145,6 +145,7 @@ def elementwise(
     samples: Samples | None = None,
     c: str | None = None,
     latex: str | None = None,
+    text: str | None = None,
     mpmath: str | None = None,
     cost: float = 1,
     operator: str | None = None,
@@ -155,16 +156,16 @@ def elementwise(
     """Declare an elementwise row and return the function that applies it.
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
-    type and `C(v)` for a literal of it; `latex` the formula with `{x}` for operands; `mpmath` the name of the exact
+    type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the name of the exact
     function, or a Python expression of `mp` and the operands; `cost` the floating-point operations for an element;
     `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns` what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
-    row.c, row.latex, row.mpmath = c, latex, mpmath
+    row.c, row.latex, row.text, row.mpmath = c, latex, text, mpmath
     row.cost = lambda output, *operands, **params: cost * output.size
     apply = (unary, binary, operation)[row.arity - 1](row) if row.differentiable else undifferentiated(row)
     if public:
-        expose(apply, method=row.arity == 1, numpy=getattr(numpy, "__name__", name))
+        expose(apply, method=row.arity == 1, numpy=numpy.__name__ if isinstance(numpy, np.ufunc) else name)
     if operator is not None:
         attach_operator(operator, apply)
     return apply
@@ -172,7 +173,7 @@ def elementwise(
 
 def undifferentiated(row: Elementwise) -> Callable[..., Any]:
     """The function of a row without derivatives: recorded in traces alone."""
-    numpy, large, arity = row.numpy, row.large, row.arity
+    numpy, large, threshold, arity = row.numpy, row.large, row.large.threshold, row.arity
 
     def apply(*args: Any) -> Any:
         if len(args) != arity:
@@ -187,7 +188,7 @@ def undifferentiated(row: Elementwise) -> Callable[..., Any]:
                 return bind(row, args, NO_PARAMS)
         out = Tensor()
         try:
-            out.value = large(*values) if getattr(values[0], "size", 0) >= LARGE else numpy(*values)
+            out.value = large(*values) if getattr(values[0], "size", 0) >= threshold else numpy(*values)
         except (ValueError, TypeError) as error:
             raise explained(row, values, error) from None
         out.history = None
@@ -198,7 +199,7 @@ def undifferentiated(row: Elementwise) -> Callable[..., Any]:
 
 def unary(row: Elementwise) -> Callable[..., Any]:
     """The function of a row of one operand: one Python frame where the operand is a Tensor and no mode is on."""
-    numpy, large = row.numpy, row.large
+    numpy, large, threshold = row.numpy, row.large, row.large.threshold
     keep_x, keep_y = 0 in row.needs[0], OUTPUT in row.needs[0]
 
     def apply(x: Any, /) -> Any:
@@ -209,7 +210,7 @@ def unary(row: Elementwise) -> Callable[..., Any]:
             return bind(row, (x,), NO_PARAMS)
         v = x.value
         try:
-            y = numpy(v) if v.size < LARGE else large(v)
+            y = numpy(v) if v.size < threshold else large(v)
         except (ValueError, TypeError) as error:
             raise explained(row, (v,), error) from None
         out = Tensor()
@@ -232,7 +233,7 @@ def unary(row: Elementwise) -> Callable[..., Any]:
 
 def binary(row: Elementwise) -> Callable[..., Any]:
     """The function of a row of two operands, Tensors or Python numbers: one Python frame where no mode is on."""
-    numpy, large = row.numpy, row.large
+    numpy, large, threshold = row.numpy, row.large, row.large.threshold
     (x1_for_1, x2_for_1, y_for_1), (x1_for_2, x2_for_2, y_for_2) = (
         tuple(position in need for position in (0, 1, OUTPUT)) for need in row.needs
     )
@@ -256,12 +257,12 @@ def binary(row: Elementwise) -> Callable[..., Any]:
                 return bind(row, (x1, x2), NO_PARAMS)
             if h1 is not None and h1.__class__ is not Entry:
                 return bind(row, (x1, x2), NO_PARAMS)
-            small = v1.size < LARGE
+            small = v1.size < threshold
         elif c2 is Tensor and (c1 is float or c1 is int):
             v1, v2, h2 = x1, x2.value, x2.history
             if h2 is not None and h2.__class__ is not Entry:
                 return bind(row, (x1, x2), NO_PARAMS)
-            small = v2.size < LARGE
+            small = v2.size < threshold
         else:
             return bind(row, (x1, x2), NO_PARAMS)
         try:

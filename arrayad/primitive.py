@@ -42,10 +42,12 @@ class Primitive:
         self.numpy = numpy
         self.shape = shape
         self.samples = samples
+        self.apply: Callable[..., Any]
         self.jvp: Callable[..., Any] | None = None
         self.vjp: Callable[..., Any] | None = None
         self.needs: tuple[frozenset[int], ...] = ()
         self.latex: str | None = None
+        self.text: str | None = None
         self.derivative: str | None = None
         self.cost: Callable[..., float] = elements_of_output
         TABLE[name] = self
@@ -102,6 +104,7 @@ def named(apply: Callable[..., Any], primitive: Primitive) -> Callable[..., Any]
     apply.__name__ = apply.__qualname__ = primitive.name
     apply.__doc__ = primitive.doc
     apply.primitive = primitive  # type: ignore[attr-defined]
+    primitive.apply = apply
     return apply
 
 
@@ -184,12 +187,15 @@ def general(
     residuals: tuple[int, ...] = (),
     cost: Callable[..., float] = elements_of_output,
     derivative: str | None = None,
+    kind: str = "general",
 ) -> Callable[..., Any]:
     """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
 
-    `residuals` lists the positions that the rules need: 0, 1, … for operands, `OUTPUT` for the output.
+    `residuals` lists the positions that the rules need: 0, 1, … for operands, `OUTPUT` for the output.  A row of `kind`
+    "selection" leaves elements of its operands out, whose cotangents are structural zeros.
     """
     row = Primitive(name, doc, numpy, shape, samples)
+    row.kind = kind
     row.jvp, row.vjp = jvp, vjp
     row.differentiable = vjp is not None
     row.needs = (frozenset(residuals),)

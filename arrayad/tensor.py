@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, Shap
 from arrayad.modes import current_mode
 from arrayad.shaped import Shaped, is_abstract
 from arrayad.tape import LEAF, ONLY_LEAF, Entry, Traced, next_serial
+
+if TYPE_CHECKING:
+    from arrayad.methods import Methods
+else:
+    Methods = object
 
 
 class Gradient:
@@ -26,7 +31,7 @@ class Gradient:
         self.value: Tensor | None = None
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array that remembers how it was computed.
 
     Made by `arrayad.tensor`, `arrayad.asarray` and by operations.  A value never changes: `x[i] = v` and `x += y` give

@@ -10,6 +10,7 @@ somebody older asks.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
+from arrayad.primitive import operand_names
 from arrayad.primitives.casting import identity
 from arrayad.readers.sweep import fitted, sweep
 from arrayad.shaped import Shaped, aval, is_abstract, is_weak
@@ -315,7 +317,19 @@ def trace(f: Callable[..., Any]) -> Callable[..., Tape]:
     @functools.wraps(f)
     def traced(*args: Any) -> Tape:
         leaves, structure = tree.flatten(args)
-        names = [name for name, _ in tree.paths(args)]
+        names = [
+            name + path for name, arg in zip(parameter_names(f, len(args)), args, strict=True) for path, _ in tree.paths(arg)
+        ]
         return record(lambda *handles: f(*tree.unflatten(structure, list(handles))), leaves, names)
 
     return traced
+
+
+def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of a function's first positional parameters; `x1`, `x2`, … where it does not say."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()  # type: ignore[assignment]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return [names[i] if i < len(names) else name for i, name in enumerate(operand_names(count))]

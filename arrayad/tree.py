@@ -20,7 +20,9 @@ class Structure(NamedTuple):
     leaves: int
 
     def __repr__(self) -> str:
-        return "*" if self.kind is None else f"{getattr(self.kind, '__name__', self.kind)}({', '.join(map(repr, self.children))})"
+        if self.kind is None:
+            return "*"
+        return f"{self.kind.__name__}({', '.join(repr(child) for child in self.children)})"
 
 
 LEAF = Structure(None, (), (), 1)
@@ -82,20 +84,20 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     ([3, 1, 2], dict(*, list(*, *)))
     """
     leaves: list[Any] = []
+    return leaves, gather(tree, leaves)
 
-    def walk(node: Any) -> Structure:
-        if node is None:
-            return EMPTY
-        parts = split(node)
-        if parts is None:
-            leaves.append(node)
-            return LEAF
-        kind, keys, children = parts
-        structures = tuple(walk(child) for child in children)
-        return Structure(kind, keys, structures, sum(structure.leaves for structure in structures))
 
-    structure = walk(tree)
-    return leaves, structure
+def gather(node: Any, leaves: list[Any]) -> Structure:
+    """The structure of a tree, whose leaves are appended to `leaves`.  (A nested function would be a reference cycle.)"""
+    if node is None:
+        return EMPTY
+    parts = split(node)
+    if parts is None:
+        leaves.append(node)
+        return LEAF
+    kind, keys, children = parts
+    structures = tuple(gather(child, leaves) for child in children)
+    return Structure(kind, keys, structures, sum(structure.leaves for structure in structures))
 
 
 def unflatten(structure: Structure, leaves: list[Any]) -> Any:
@@ -105,16 +107,16 @@ def unflatten(structure: Structure, leaves: list[Any]) -> Any:
     """
     if len(leaves) != structure.leaves:
         raise ValueError(f"[tree] {structure.leaves} leaves were needed for {structure}, {len(leaves)} came")
-    rest = iter(leaves)
+    return build(structure, iter(leaves))
 
-    def build(node: Structure) -> Any:
-        if node.kind is None:
-            return next(rest)
-        if node.kind is type(None):
-            return None
-        return join(node.kind, node.keys, [build(child) for child in node.children])
 
-    return build(structure)
+def build(node: Structure, leaves: Iterator[Any]) -> Any:
+    """The tree of this structure with the next leaves."""
+    if node.kind is None:
+        return next(leaves)
+    if node.kind is type(None):
+        return None
+    return join(node.kind, node.keys, [build(child, leaves) for child in node.children])
 
 
 def leaves(tree: Any) -> list[Any]:

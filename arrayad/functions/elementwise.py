@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
 from arrayad.primitives import exponential, selection
 from arrayad.primitives.arithmetic import square
 from arrayad.shaped import is_weak
+from arrayad.tensor import handle
 
 
 @public()
@@ -59,7 +63,14 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
 def power(x1: Any, x2: Any) -> Any:
     if x2.__class__ is int and x2 == 2:
         return square(x1)
-    return exponential.power(x1, x2)
+    return exponential.power(firm(x1, x2), firm(x2, x1))
+
+
+def firm(x: Any, other: Any) -> Any:
+    """A Python number as an array of the other operand's dtype: the partials of a power compute with it alone."""
+    if not is_weak(x) or is_weak(other):
+        return x
+    return handle(np.asarray(x, np.result_type(x, asarray(other).dtype)))
 
 
 power.__doc__ = exponential.power.__doc__

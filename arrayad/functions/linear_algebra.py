@@ -1,3 +1,336 @@
-"""Public matrix products and contractions."""
+"""Public linear algebra: products of vectors, matrices and tensors, traces, norms; also as `arrayad.linalg`."""
 
 from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from arrayad.errors import ShapeError, describe
+from arrayad.functions.creation import asarray
+from arrayad.functions.einsum import einsum
+from arrayad.functions.reduction import Axis, count_of, floating, kept_dims, refuse_empty
+from arrayad.functions.reduction import max as largest
+from arrayad.functions.reduction import min as smallest
+from arrayad.functions.reduction import sum as total
+from arrayad.namespace import attach_operator, public
+from arrayad.primitives.arithmetic import absolute
+from arrayad.primitives.broadcasting import broadcast_to
+from arrayad.primitives.exponential import power
+from arrayad.primitives.linear_algebra import matrix_product
+from arrayad.primitives.reduction import euclidean_norm
+from arrayad.primitives.selection import where
+from arrayad.primitives.shape import permute_dims, reshape
+from arrayad.shaped import normalize_axes, normalize_axis
+from arrayad.tensor import Tensor
+
+# --- products ----------------------------------------------------------------------------------------------------------
+
+
+@public(method=True)
+def matmul(x: Any, y: Any) -> Tensor:
+    """Product of matrices: z[…, i, j] = sum over k of x[…, i, k] y[…, k, j], also written `x @ y`.
+
+    A vector counts as a row on the left and as a column on the right; leading axes broadcast.  Where `y` is a matrix or a
+    vector, the product is one BLAS call, whatever the leading axes of `x`, and so are its derivatives.
+
+    **Raises** `ShapeError` for 0-d operands, inner sizes that differ, leading axes that do not broadcast.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.tensor([[1.0, 2.0], [3.0, 4.0]]) @ ad.tensor([1.0, 10.0])
+    Tensor([21., 43.])
+    """
+    x, y = asarray(x), asarray(y)
+    check_product(x, y)
+    if x.ndim == 2 and y.ndim == 2:
+        return matrix_product(x, y)
+    k = x.shape[-1]
+    shape = product_shape(x, y)
+    columns = reshape(y, shape=(k, 1)) if y.ndim == 1 else y
+    if columns.ndim == 2:
+        rows = reshape(x, shape=(math.prod(x.shape[:-1]), k))
+        return reshape(matrix_product(rows, columns), shape=shape)
+    rows = reshape(x, shape=(1, k)) if x.ndim == 1 else x
+    lead = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    product = matrix_product(repeated(rows, lead), repeated(columns, lead))
+    return reshape(product, shape=shape) if x.ndim == 1 else product
+
+
+def check_product(x: Tensor, y: Tensor) -> None:
+    """Raise unless the operands have a matrix product."""
+    if x.ndim == 0 or y.ndim == 0:
+        raise ShapeError(
+            f"[matmul] an operand is 0-d: x is {describe(x)}, y is {describe(y)}; "
+            "vectors or matrices are needed, use x * y for numbers"
+        )
+    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        axis = "y.shape[-2]" if y.ndim > 1 else "y.shape[0]"
+        raise ShapeError(
+            f"[matmul] inner sizes differ: x is {describe(x)}, y is {describe(y)}; x.shape[-1] must equal {axis}"
+        )
+
+
+def product_shape(x: Tensor, y: Tensor) -> tuple[int, ...]:
+    """The shape of a matrix product whose inner sizes agree."""
+    try:
+        lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except ValueError:
+        raise ShapeError(
+            f"[matmul] leading axes do not broadcast: x is {describe(x)}, y is {describe(y)}; "
+            "counted from the last but two, axes must agree or be 1"
+        ) from None
+    return (*lead, *x.shape[-2:-1], *(y.shape[-1:] if y.ndim > 1 else ()))
+
+
+def repeated(x: Tensor, lead: tuple[int, ...]) -> Tensor:
+    """The matrices repeated along leading axes."""
+    shape = (*lead, *x.shape[-2:])
+    return x if x.shape == shape else broadcast_to(x, shape=shape)
+
+
+attach_operator("matmul", matmul)
+
+
+@public(method=True)
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Tensor:
+    """Sum of products over some axes of each operand; the axes that are left follow in order, those of `x` first.
+
+    **Parameters** `axes`: how many of the last axes of `x` and the first of `y`, or a pair of (lists of) axes.
+
+    **Raises** `ShapeError` where the lengths of a pair differ.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.tensordot([[1.0, 2.0], [3.0, 4.0]], [[1.0, 10.0], [0.0, 0.0]], axes=([1, 0], [1, 0]))
+    Tensor(21.)
+    """
+    x, y = asarray(x), asarray(y)
+    inner_x, inner_y = paired_axes(x, y, axes)
+    sizes = [x.shape[a] for a in inner_x]
+    if sizes != [y.shape[a] for a in inner_y]:
+        raise ShapeError(
+            f"[tensordot] inner sizes differ: x is {describe(x)}, y is {describe(y)}, axes {inner_x} and {inner_y}; "
+            "the lengths of each pair must be equal"
+        )
+    rows = [a for a in range(x.ndim) if a not in inner_x]
+    columns = [a for a in range(y.ndim) if a not in inner_y]
+    shape = (*(x.shape[a] for a in rows), *(y.shape[a] for a in columns))
+    inner = math.prod(sizes)
+    left = reshape(permute_dims(x, axes=(*rows, *inner_x)), shape=(math.prod(x.shape[a] for a in rows), inner))
+    right = reshape(permute_dims(y, axes=(*inner_y, *columns)), shape=(inner, math.prod(y.shape[a] for a in columns)))
+    return reshape(matrix_product(left, right), shape=shape)
+
+
+def paired_axes(x: Tensor, y: Tensor, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of each operand to sum over, nonnegative, pair by pair."""
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(x.ndim, y.ndim):
+            raise ValueError(f"[tensordot] axes is {axes}; x has {x.ndim} axes and y {y.ndim}, of which as many are needed")
+        return tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
+    first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
+    if len(first) != len(second):
+        raise ValueError(f"[tensordot] axes is {axes}; as many axes of x as of y are needed")
+    for pairs, operand in ((first, x), (second, y)):
+        normalize_axes(tuple(pairs), operand.ndim, "tensordot")
+    return tuple(a % x.ndim for a in first), tuple(a % y.ndim for a in second)
+
+
+@public(method=True)
+def dot(x: Any, y: Any) -> Tensor:
+    """NumPy's dot product: of vectors their inner product, of matrices `matmul`, with a 0-d operand a plain product.
+
+    Otherwise the last axis of `x` and the last but one of `y` are summed over, and all the others kept.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.dot([1.0, 2.0], [3.0, 4.0])
+    Tensor(11.)
+    """
+    x, y = asarray(x), asarray(y)
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y  # type: ignore[operator, no-any-return]
+    return tensordot(x, y, (x.ndim - 1, y.ndim - 2 if y.ndim > 1 else 0))
+
+
+@public()
+def inner(x: Any, y: Any) -> Tensor:
+    """Sum of products over the last axis of each: z[i, …, j, …] = sum over k of x[i, …, k] y[j, …, k]."""
+    x, y = asarray(x), asarray(y)
+    if x.ndim == 0 or y.ndim == 0:
+        return x * y  # type: ignore[operator, no-any-return]
+    return tensordot(x, y, (x.ndim - 1, y.ndim - 1))
+
+
+@public()
+def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
+    """Inner products of vectors along `axis`: z = Σ x y; the other axes broadcast.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.vecdot([[1.0, 2.0], [3.0, 4.0]], [10.0, 1.0])
+    Tensor([12., 34.])
+    """
+    x, y = asarray(x), asarray(y)
+    if x.ndim == 0 or y.ndim == 0:
+        raise ShapeError(f"[vecdot] an operand is 0-d: x is {describe(x)}, y is {describe(y)}; vectors are needed")
+    x, y = (with_last(operand, normalize_axis(axis, operand.ndim, "vecdot")) for operand in (x, y))
+    if x.shape[-1] != y.shape[-1]:
+        raise ShapeError(f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree")
+    return einsum("...i,...i->...", x, y)
+
+
+def with_last(x: Tensor, axis: int) -> Tensor:
+    """The operand with one axis moved to the end."""
+    return x if axis == x.ndim - 1 else permute_dims(x, axes=(*(a for a in range(x.ndim) if a != axis), axis))
+
+
+@public()
+def outer(x: Any, y: Any) -> Tensor:
+    """All products of an element of `x` and one of `y`, both flattened: z[i, j] = x[i] y[j].
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.outer([1.0, 2.0], [3.0, 4.0])
+    Tensor([[3., 4.],
+            [6., 8.]])
+    """
+    x, y = asarray(x), asarray(y)
+    return reshape(x, shape=(x.size, 1)) * reshape(y, shape=(1, y.size))  # type: ignore[no-any-return]
+
+
+@public()
+def kron(x: Any, y: Any) -> Tensor:
+    """Kronecker product: blocks y times each element of `x`; the operand with fewer axes gets leading ones of length 1.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.kron([1.0, 10.0], [1.0, 2.0])
+    Tensor([ 1.,  2., 10., 20.])
+    """
+    x, y = asarray(x), asarray(y)
+    n = max(x.ndim, y.ndim)
+    a, b = ((1,) * (n - operand.ndim) + operand.shape for operand in (x, y))
+    blocks = reshape(x, shape=tuple(m for size in a for m in (size, 1))) * reshape(  # type: ignore[operator]
+        y, shape=tuple(m for size in b for m in (1, size))
+    )
+    return reshape(blocks, shape=tuple(i * j for i, j in zip(a, b, strict=True)))
+
+
+def trace(x: Any) -> Tensor:
+    """Sum of the diagonal of each matrix: y[…] = sum over i of x[…, i, i].  (`arrayad.trace` records programs.)
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.linalg.trace([[1.0, 2.0], [3.0, 4.0]])
+    Tensor(5.)
+    """
+    x = asarray(x)
+    if x.ndim < 2:
+        raise ShapeError(f"[trace] x is {describe(x)}; matrices are needed")
+    n = min(x.shape[-2:])
+    return einsum("...ii->...", x if x.shape[-1] == x.shape[-2] else x[..., :n, :n])  # type: ignore[index]
+
+
+# --- norms -------------------------------------------------------------------------------------------------------------
+
+
+@public()
+def vector_norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Norm over `axis`: y = (Σ |x|^ord)^(1/ord); the largest |x| for ord inf, the smallest for -inf, their number for 0.
+
+    **Kinks** the derivative where all of x is 0 is 0, to every order.  So the second derivative of `norm(x)**2` is 0 there
+    and not 2, which the factors alone do not show; write `vecdot(x, x)` for the square.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.linalg.vector_norm([3.0, 4.0]), ad.linalg.vector_norm([3.0, -4.0], ord=1)
+    (Tensor(5.), Tensor(7.))
+    """
+    x = floating(x)
+    axes = normalize_axes(axis, x.ndim, "norm")
+    if isinstance(ord, str) or not np.isscalar(ord):
+        raise ValueError(f"[norm] ord is {ord!r}; of vectors a number, inf or -inf is needed")
+    if ord == 2 and x.dtype.kind == "f":
+        return kept_dims(euclidean_norm(x, axis=axes), x, axes, keepdims)
+    size = absolute(x)
+    if ord == 0:
+        return total(size != 0, axes, x.dtype, keepdims)
+    if math.isinf(ord):
+        if ord < 0:
+            refuse_empty("norm", x, axes)
+            return smallest(size, axes, keepdims)
+        return largest(size, axes, keepdims) if count_of(x, axes) else total(size, axes, keepdims=keepdims)
+    if ord == 1:
+        return total(size, axes, keepdims=keepdims)
+    return root_of_sum(size, float(ord), axes, keepdims)
+
+
+def root_of_sum(size: Tensor, ord: float, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    """(Σ size^ord)^(1/ord), with derivative 0 where the sum is 0 or, of a negative order, infinite."""
+    sums = total(power(size, ord), axes, keepdims=keepdims)
+    is_zero = sums == (0.0 if ord > 0 else np.inf)
+    return where(is_zero, 0.0, power(where(is_zero, 1.0, sums), 1 / ord))  # type: ignore[no-any-return]
+
+
+MATRIX_ORDERS = '"fro", 1, -1, inf and -inf (2, -2 and "nuc" need singular values)'
+
+
+@public()
+def matrix_norm(x: Any, ord: Any = "fro", axis: tuple[int, int] = (-2, -1), keepdims: bool = False) -> Tensor:
+    """Norm of each matrix: "fro" the root of the sum of squares; 1 the largest sum of |x| down a column, inf along a row.
+
+    -1 and -inf take the smallest sums.  **Raises** `ValueError` for orders that need singular values.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.linalg.matrix_norm([[3.0, 4.0], [0.0, 0.0]]), ad.linalg.matrix_norm([[3.0, 4.0], [0.0, 0.0]], ord=1)
+    (Tensor(5.), Tensor(4.))
+    """
+    x = floating(x)
+    if not isinstance(axis, tuple | list) or len(axis) != 2:
+        raise ValueError(f"[norm] axis is {axis!r}; a pair of axes is needed for norms of matrices")
+    down, across = (normalize_axis(a, x.ndim, "norm") for a in axis)
+    axes = normalize_axes((down, across), x.ndim, "norm")
+    if ord == "fro":
+        return vector_norm(x, 2, axes, keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise ValueError(f"[norm] ord is {ord!r} of a matrix; supported are {MATRIX_ORDERS}")
+    sums = total(absolute(x), down if abs(ord) == 1 else across, keepdims=True)
+    return kept_dims((largest if ord > 0 else smallest)(sums, axes), x, axes, keepdims)
+
+
+@public(method=True)
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """NumPy's norm: of all elements or along one axis that of a vector, along two axes that of a matrix.
+
+    Without `ord` it is the root of the sum of squares, of any number of axes: y = √(Σ x²).  With `ord` and without `axis`
+    a matrix has the norm of a matrix.  See `vector_norm` and `matrix_norm` for the orders.
+
+    **Kinks** the derivative at x = 0 is 0, to every order; see `vector_norm`.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.norm([3.0, 4.0]), ad.grad(ad.norm)(ad.zeros(2))
+    (Tensor(5.), Tensor([0., 0.]))
+    """
+    x = floating(x)
+    axes = normalize_axes(axis, x.ndim, "norm")
+    if ord is None:
+        return vector_norm(x, 2, axes, keepdims)
+    if len(axes) == 2:
+        return matrix_norm(x, ord, (0, 1) if axis is None else tuple(axis), keepdims)  # type: ignore[arg-type]
+    if len(axes) != 1:
+        raise ValueError(f"[norm] ord is {ord!r} over {len(axes)} axes of {describe(x)}; one or two are needed, or no ord")
+    return vector_norm(x, ord, axes, keepdims)

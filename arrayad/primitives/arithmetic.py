@@ -14,6 +14,7 @@ add = elementwise(
     c="x1 + x2",
     partials=(one, one),
     latex="{x1} + {x2}",
+    text="{x1} + {x2}",
     mpmath="x1 + x2",
     operator="add",
 )
@@ -25,6 +26,7 @@ subtract = elementwise(
     c="x1 - x2",
     partials=(one, minus_one),
     latex="{x1} - {x2}",
+    text="{x1} - {x2}",
     mpmath="x1 - x2",
     operator="sub",
 )
@@ -36,6 +38,7 @@ multiply = elementwise(
     c="x1 * x2",
     partials=(lambda x2: x2, lambda x1: x1),
     latex="{x1} {x2}",
+    text="{x1} · {x2}",
     mpmath="x1 * x2",
     operator="mul",
 )
@@ -47,6 +50,7 @@ divide = elementwise(
     c="x1 / x2",
     partials=(lambda x2: reciprocal(x2), lambda x2, y: -y / x2),
     latex=r"\frac{{{x1}}}{{{x2}}}",
+    text="{x1} / {x2}",
     mpmath="x1 / x2",
     samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
     operator="truediv",
@@ -73,6 +77,7 @@ remainder = elementwise(
     c="NAME(mod)(x1, x2)",
     partials=(one, lambda x1, x2: -floor_divide(x1, x2)),
     latex=r"{x1} \bmod {x2}",
+    text="{x1} mod {x2}",
     mpmath="x1 - x2 * mp.floor(x1 / x2)",
     samples=Samples(low=(0.1, 1.0), high=(0.9, 4.0)),
     operator="mod",
@@ -85,6 +90,7 @@ negative = elementwise(
     c="-x",
     partials=(minus_one,),
     latex="-{x}",
+    text="-{x}",
     mpmath="-x",
     operator="neg",
 )
@@ -96,6 +102,7 @@ positive = elementwise(
     c="+x",
     partials=(one,),
     latex="{x}",
+    text="{x}",
     mpmath="+x",
     operator="pos",
 )
@@ -110,6 +117,7 @@ absolute = elementwise(
     c="M(fabs)(x)",
     partials=(lambda x: sign(x),),
     latex=r"\left|{x}\right|",
+    text="|{x}|",
     mpmath="abs(x)",
     samples=Samples(avoid=(0.0,)),
     operator="abs",
@@ -132,6 +140,7 @@ reciprocal = elementwise(
     c="C(1.0) / x",
     partials=(lambda y: -square(y),),
     latex=r"\frac{{1}}{{{x}}}",
+    text="1 / {x}",
     mpmath="1 / x",
     samples=Samples(low=0.5, high=4.0),
 )
@@ -143,6 +152,7 @@ square = elementwise(
     c="x * x",
     partials=(lambda x: 2.0 * x,),
     latex="{x}^2",
+    text="{x}²",
     mpmath="x * x",
 )
 
@@ -156,6 +166,7 @@ sqrt = elementwise(
     c="M(sqrt)(x)",
     partials=(lambda y: 0.5 / y,),
     latex=r"\sqrt{{{x}}}",
+    text="√{x}",
     mpmath="mp.sqrt(x)",
     samples=Samples(low=0.5, high=5.0),
 )

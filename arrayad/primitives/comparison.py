@@ -21,6 +21,7 @@ def comparison(name: str, doc: str, numpy: Callable[..., Any], sign: str, latex:
         c=f"x1 {sign} x2",
         partials=(None, None),
         latex=f"{{x1}} {latex} {{x2}}",
+        text=f"{{x1}} {sign} {{x2}}",
         mpmath=f"x1 {sign} x2",
         operator=operator,
     )

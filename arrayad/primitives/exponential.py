@@ -34,6 +34,7 @@ exp2 = elementwise(
     c="M(exp2)(x)",
     partials=(lambda y: LN2 * y,),
     latex="2^{{{x}}}",
+    text="2^{x}",
     mpmath="mp.power(2, x)",
     cost=10,
 )
@@ -162,14 +163,12 @@ logaddexp = elementwise(
 
 def power_by_base(x1: Any, x2: Any) -> Any:
     """x2 x1^(x2 - 1), and 0 where x2 = 0, also at x1 = 0."""
-    is_constant = x2 == 0.0
-    return where(is_constant, 0.0, x2 * power(x1, where(is_constant, 1.0, x2 - 1.0)))
+    return x2 * power(where(x2 == 0.0, 1.0, x1), x2 - 1.0)
 
 
 def power_by_exponent(x1: Any, y: Any) -> Any:
     """y log x1, and 0 where y = 0, the limit at x1 = 0."""
-    is_zero = y == 0.0
-    return where(is_zero, 0.0, y * log(where(is_zero, 1.0, x1)))
+    return y * log(where(y == 0.0, 1.0, x1))
 
 
 power = elementwise(
@@ -183,6 +182,7 @@ power = elementwise(
     c="M(pow)(x1, x2)",
     partials=(power_by_base, power_by_exponent),
     latex="{x1}^{{{x2}}}",
+    text="{x1}^{x2}",
     mpmath="mp.power(x1, x2)",
     samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0)),
     cost=20,

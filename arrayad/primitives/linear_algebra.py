@@ -1,15 +1,14 @@
-"""Matrix products."""
+"""Matrix products and diagonals: what all contractions are made of."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from arrayad.errors import ShapeError, describe
-from arrayad.primitive import bilinear
-from arrayad.primitives.shape import permute_dims, reshape
+from arrayad.primitive import bilinear, linear
+from arrayad.primitives.shape import permute_dims
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
@@ -21,7 +20,7 @@ def matrix_transposed(x: Any) -> Any:
 
 
 def product_shape(x1: Shaped, x2: Shaped) -> Shaped:
-    """The shape rule of `dot`: (…, m, k) by (…, k, n), the leading axes equal."""
+    """The shape rule of `matrix_product`: (…, m, k) by (…, k, n), the leading axes equal."""
     if x1.ndim != x2.ndim or x1.ndim < 2 or x1.shape[-1] != x2.shape[-2] or x1.shape[:-2] != x2.shape[:-2]:
         raise ShapeError(
             f"[matmul] inner sizes differ: x1 is {describe(x1)}, x2 is {describe(x2)}; x1.shape[-1] must equal x2.shape[-2]"
@@ -47,6 +46,64 @@ matrix_product = bilinear(
     numpy=np.matmul,
     shape=product_shape,
     transposes=(by_first, by_second),
-    samples=Samples(shapes=[((2, 3), (3, 4)), ((2, 2, 3), (2, 3, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3))]),
+    samples=Samples(
+        shapes=[((2, 3), (3, 4)), ((2, 2, 3), (2, 3, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 0, 1, 2), (2, 0, 2, 1))]
+    ),
     cost=product_cost,
+)
+
+
+# --- diagonals ---------------------------------------------------------------------------------------------------------
+
+DIAGONALS = [((3, 3), 0, 1), ((2, 3, 2), 0, 2), ((2, 3, 3, 4), 1, 2), ((0, 0), 0, 1), ((1, 1), 0, 1)]
+
+
+def diagonal_kernel(x: Any, *, axis1: int, axis2: int) -> Any:
+    return np.moveaxis(np.diagonal(x, 0, axis1, axis2), -1, axis1)
+
+
+def diagonal_shape(x: Shaped, *, axis1: int, axis2: int) -> Shaped:
+    return Shaped((*x.shape[:axis2], *x.shape[axis2 + 1 :]), x.dtype)
+
+
+def diagonal_back(ct: Any, x: Shaped, *, axis1: int, axis2: int) -> Any:
+    return on_diagonal(ct, axis1=axis1, axis2=axis2)
+
+
+common_diagonal = linear(
+    "common_diagonal",
+    """The elements whose indices along two axes of one length agree: y[…, i, …] = x[…, i, …, i, …]; axis2 > axis1 goes.""",
+    numpy=diagonal_kernel,
+    shape=diagonal_shape,
+    transpose=diagonal_back,
+    samples=Samples(cases=[(shape, {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
+    selects=True,
+)
+
+
+def on_diagonal_kernel(x: Any, *, axis1: int, axis2: int) -> Any:
+    shape = on_diagonal_shape(x, axis1=axis1, axis2=axis2).shape
+    out = np.zeros(shape, x.dtype)
+    places = np.arange(shape[axis1])
+    np.moveaxis(out, (axis1, axis2), (0, 1))[places, places] = np.moveaxis(x, axis1, 0)
+    return out
+
+
+def on_diagonal_shape(x: Any, *, axis1: int, axis2: int) -> Shaped:
+    return Shaped((*x.shape[:axis2], x.shape[axis1], *x.shape[axis2:]), x.dtype)
+
+
+def on_diagonal_back(ct: Any, x: Shaped, *, axis1: int, axis2: int) -> Any:
+    return common_diagonal(ct, axis1=axis1, axis2=axis2)
+
+
+on_diagonal = linear(
+    "on_diagonal",
+    """Zeros but where the indices along two axes agree: y[…, i, …, j, …] = x[…, i, …] if i = j; axis2 > axis1 is new.""",
+    numpy=on_diagonal_kernel,
+    shape=on_diagonal_shape,
+    transpose=on_diagonal_back,
+    samples=Samples(
+        cases=[((*shape[:j], *shape[j + 1 :]), {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]
+    ),
 )

@@ -67,8 +67,12 @@ where = elementwise(
 )
 
 
-def half_at_ties(x1: Any, x2: Any) -> Any:
-    return where(equal(x1, x2), 0.5, 1.0)
+class Extremum(Selection):
+    """A selection of the larger or the smaller of two operands, which share the derivative where they tie."""
+
+    def factor(self, i: int, ct: Any, residuals: tuple[Any, ...]) -> Any:
+        x1, x2, _ = residuals
+        return super().factor(i, where(equal(x1, x2), 0.5 * ct, ct), residuals)
 
 
 maximum = elementwise(
@@ -79,9 +83,9 @@ maximum = elementwise(
     """,
     numpy=np.maximum,
     c="NAME(maximum)(x1, x2)",
-    partials=(half_at_ties, half_at_ties),
+    partials=(one, one),
     selects=(lambda x1, x2: greater_equal(x1, x2), lambda x1, x2: less_equal(x1, x2)),
-    kind=Selection,
+    kind=Extremum,
     latex=r"\max({x1}, {x2})",
     mpmath="max(x1, x2)",
     public=False,
@@ -95,9 +99,9 @@ minimum = elementwise(
     """,
     numpy=np.minimum,
     c="NAME(minimum)(x1, x2)",
-    partials=(half_at_ties, half_at_ties),
+    partials=(one, one),
     selects=(lambda x1, x2: less_equal(x1, x2), lambda x1, x2: greater_equal(x1, x2)),
-    kind=Selection,
+    kind=Extremum,
     latex=r"\min({x1}, {x2})",
     mpmath="min(x1, x2)",
     public=False,

@@ -1,4 +1,4 @@
-"""Rows that rearrange elements: reshape, permute, broadcast, join, flip, pad."""
+"""Rows that rearrange elements: reshape, permute, join."""
 
 from __future__ import annotations
 
@@ -6,22 +6,33 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.primitive import linear
+from arrayad.primitive import general, linear, nothing
+from arrayad.primitives.indexing import getitem, quick, zeros
 from arrayad.samples import Samples
-from arrayad.shaped import Shaped
+from arrayad.shaped import Shaped, aval
 
 
 def reshape_back(ct: Any, x: Shaped, *, shape: tuple[int, ...]) -> Any:
     return reshape(ct, shape=x.shape)
 
 
-reshape = linear(
-    "reshape",
-    """The same elements in C order under another shape.""",
-    numpy=lambda x, *, shape: np.reshape(x, shape),
-    shape=lambda x, *, shape: Shaped(shape, x.dtype),
-    transpose=reshape_back,
-    samples=Samples(cases=[((2, 6), {"shape": (3, 4)}), ((4,), {"shape": (2, 1, 2)}), ((1, 1), {"shape": ()}), ((0, 3), {"shape": (3, 0)})]),
+reshape = quick(
+    linear(
+        "reshape",
+        """The same elements in C order under another shape.""",
+        numpy=lambda x, *, shape: x.reshape(shape),
+        shape=lambda x, *, shape: Shaped(shape, x.dtype),
+        transpose=reshape_back,
+        samples=Samples(
+            cases=[
+                ((2, 6), {"shape": (3, 4)}),
+                ((4,), {"shape": (2, 1, 2)}),
+                ((1, 1), {"shape": ()}),
+                ((), {"shape": (1,)}),
+                ((0, 3), {"shape": (3, 0)}),
+            ]
+        ),
+    )
 )
 
 
@@ -29,11 +40,59 @@ def permute_back(ct: Any, x: Shaped, *, axes: tuple[int, ...]) -> Any:
     return permute_dims(ct, axes=tuple(int(i) for i in np.argsort(axes)))
 
 
-permute_dims = linear(
-    "permute_dims",
-    """The axes in another order: axis k of the output is axis `axes[k]` of the operand.""",
-    numpy=lambda x, *, axes: np.transpose(x, axes),
-    shape=lambda x, *, axes: Shaped(tuple(x.shape[a] for a in axes), x.dtype),
-    transpose=permute_back,
-    samples=Samples(cases=[((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3), {"axes": (1, 0)}), ((), {"axes": ()}), ((0, 2), {"axes": (1, 0)})]),
+permute_dims = quick(
+    linear(
+        "permute_dims",
+        """The axes in another order: axis k of the output is axis `axes[k]` of the operand.""",
+        numpy=lambda x, *, axes: x.transpose(axes),
+        shape=lambda x, *, axes: Shaped(tuple(x.shape[a] for a in axes), x.dtype),
+        transpose=permute_back,
+        samples=Samples(
+            cases=[
+                ((2, 3, 4), {"axes": (2, 0, 1)}),
+                ((2, 3), {"axes": (1, 0)}),
+                ((), {"axes": ()}),
+                ((0, 2), {"axes": (1, 0)}),
+            ]
+        ),
+    )
+)
+
+
+def joined_shape(*xs: Shaped, axis: int) -> Shaped:
+    first = xs[0].shape
+    length = sum(x.shape[axis] for x in xs)
+    return Shaped((*first[:axis], length, *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs)))
+
+
+def concat_jvp(tangents: Any, y: Any, *xs: Any, axis: int) -> Any:
+    return concat(*(zeros(aval(x)) if t is None else t for t, x in zip(tangents, xs, strict=True)), axis=axis)
+
+
+def concat_vjp(needed: Any, ct: Any, y: Any, *xs: Any, axis: int) -> Any:
+    stops = np.cumsum([x.shape[axis] for x in xs]).tolist()
+    lead = (slice(None),) * axis
+    return tuple(
+        getitem(ct, index=(*lead, slice(start, stop))) if need else None
+        for need, start, stop in zip(needed, [0, *stops[:-1]], stops, strict=True)
+    )
+
+
+concat = general(
+    "concat",
+    """The operands one after the other along `axis`, a nonnegative int; the other lengths agree.""",
+    numpy=lambda *xs, axis: np.concatenate(xs, axis),
+    shape=joined_shape,
+    jvp=concat_jvp,
+    vjp=concat_vjp,
+    kind="linear",
+    cost=nothing,
+    samples=Samples(
+        cases=[
+            (((3,), (2,)), {"axis": 0}),
+            (((2, 3), (2, 1), (2, 0)), {"axis": 1}),
+            (((2, 3),), {"axis": 1}),
+            (((0, 3), (1, 3)), {"axis": 0}),
+        ]
+    ),
 )

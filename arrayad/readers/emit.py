@@ -26,20 +26,31 @@ def names_of(tape: Tape) -> dict[Any, str]:
     return names
 
 
-def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
-    """A Python function of plain arrays that calls the rows' NumPy kernels in order."""
+def numpy_lines(tape: Tape) -> tuple[list[str], dict[str, Any]]:
+    """Python statements that call the rows' NumPy kernels in order and return the output; and the kernels, by name."""
     names = names_of(tape)
-    scope: dict[str, Any] = {}
-    lines = [f"def kernel({', '.join(names[entry] for entry in tape.inputs)}):"]
-    for i, entry in enumerate(tape.entries):
-        scope[f"f{i}"] = entry.primitive.numpy
-        operands = ", ".join(names[x.history] if is_member(x, tape) else literal(x) for x in entry.inputs)
-        lines.append(f"    {names[entry]} = f{i}({operands})")
+    kernels: dict[str, Any] = {}
     (output,) = tape.outputs
-    lines.append(f"    return {names[output.history]}")
-    exec("\n".join(lines), scope)
-    scope["kernel"].__name__ = name
-    return scope["kernel"]  # type: ignore[no-any-return]
+    lines = []
+    for i, entry in enumerate(tape.entries):
+        kernels[f"f{i}"] = entry.primitive.numpy
+        operands = ", ".join(names[x.history] if is_member(x, tape) else literal(x) for x in entry.inputs)
+        value = f"f{i}({operands})"
+        lines.append(f"return {value}" if entry is output.history else f"{names[entry]} = {value}")
+    return lines or [f"return {names[output.history]}"], kernels
+
+
+def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
+    """A Python function of plain arrays that computes what the tape does."""
+    lines, scope = numpy_lines(tape)
+    parameters = ", ".join(f"x{i}" for i in range(1, len(tape.inputs) + 1))
+    return define(name, parameters, lines, scope)
+
+
+def define(name: str, parameters: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., Any]:
+    """The Python function of these statements, over the names in `scope`."""
+    exec("\n    ".join([f"def {name}({parameters}):", *lines]), scope)
+    return scope[name]  # type: ignore[no-any-return]
 
 
 def c_statements(tape: Tape) -> str | None:

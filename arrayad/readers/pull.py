@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
-from arrayad.elementwise import LARGE, Elementwise, minus_one, one
-from arrayad.readers.emit import derivative_tape, numpy_function
+from arrayad.elementwise import Elementwise, minus_one, one
+from arrayad.primitive import OUTPUT
+from arrayad.readers.emit import define, derivative_tape, numpy_function, numpy_lines
 
 Pull = Callable[[Any, tuple[Any, ...]], Any]
 
@@ -22,28 +23,21 @@ def pulls_of(row: Elementwise) -> list[Pull | None]:
 
 
 def pull_by(row: Elementwise, i: int) -> Pull:
+    """The kernel by operand i: one Python function, written for the row, of NumPy calls for small arrays."""
     positions = row.positions[i]
     if row.partials[i] is one and not positions:
         return passed
     if row.partials[i] is minus_one:
         return negated
-    name = f"{row.name}_vjp{i + 1}"
-    small = numpy_function(derivative_tape(row, i), name)
-    large = kernels.elementwise(name, small)
-    if len(positions) == 1:
-        (position,) = positions
-
-        def pull(ct: Any, residuals: tuple[Any, ...]) -> Any:
-            x = residuals[position]
-            return small(ct, x) if ct.size < LARGE else large(ct, x)
-
-    else:
-
-        def pull(ct: Any, residuals: tuple[Any, ...]) -> Any:
-            xs = [residuals[position] for position in positions]
-            return small(ct, *xs) if ct.size < LARGE else large(ct, *xs)
-
-    return pull
+    tape, name = derivative_tape(row, i), f"{row.name}_vjp{i + 1}"
+    large = kernels.elementwise(name, numpy_function(tape, name))
+    lines, scope = numpy_lines(tape)
+    places = [position if position != OUTPUT else row.arity for position in positions]
+    unpacked = [f"x{k} = residuals[{place}]" for k, place in enumerate(places, 2)]
+    operands = ", ".join(f"x{k}" for k in range(1, len(places) + 2))
+    choice = f"if x1.size >= threshold: return large({operands})"
+    scope |= {"large": large, "threshold": large.threshold}
+    return define(name, "x1, residuals", [*unpacked, choice, *lines], scope)
 
 
 def passed(ct: Any, residuals: tuple[Any, ...]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from arrayad import tree
 from arrayad.binding import bind
 from arrayad.errors import ArrayadError
+from arrayad.shaped import is_abstract
 from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, is_member
 
@@ -18,7 +19,7 @@ class GuardError(ArrayadError, RuntimeError):
 def evaluate(tape: Tape, operands: list[Any]) -> dict[Any, Any]:
     """The value of every entry of the tape, keyed by entry, on these operands.
 
-    **Raises** `GuardError` where a branch that the tape followed would go the other way.
+    **Raises** `GuardError` where a branch that the tape followed would go the other way, if values are at hand.
     """
     values: dict[Any, Any] = dict(zip(tape.inputs, operands, strict=True))
 
@@ -28,7 +29,7 @@ def evaluate(tape: Tape, operands: list[Any]) -> dict[Any, Any]:
     for entry in tape.entries:
         values[entry] = bind(entry.primitive, tuple(map(value_of, entry.inputs)), entry.params)
     for operand, truth, location in tape.guards:
-        if bool(value_of(operand)) is not truth:
+        if not is_abstract(value_of(operand).value) and bool(value_of(operand)) is not truth:
             raise GuardError(f"[replay] the branch at {location} was {truth} when the tape was recorded and is {not truth} now")
     return values
 

@@ -46,31 +46,61 @@ def sweep(
     seeds = list(seeds)
     for entry, ct in seeds:
         cotangents.give(entry, plain(ct), None)
+    values, masks = cotangents.values, cotangents.masks
     goals = set(targets)
     anomaly = bool(MODES) and current_mode().anomaly
+    usual = limit != CREATE_GRAPH and not anomaly
     with np.errstate(all="ignore"):
         for entry in reversed(collect([entry for entry, _ in seeds], scope)):
-            if entry not in cotangents.values or entry.primitive is None:
+            if entry in goals or entry.primitive is None:
+                if entry in values and entry.primitive is not None and any(needed_of(entry, scope)):
+                    pull(entry, values[entry], masks.get(entry), scope, limit, cotangents, False)
                 continue
-            is_goal = entry in goals
-            ct, mask = cotangents.take(entry, is_goal)
-            if is_goal and not any(needed_of(entry, scope)):
+            ct = values.pop(entry, None)
+            if ct is None:
                 continue
-            if entry.residuals is None:
-                raise DerivativeError(
-                    f"[{entry.primitive.name}] this recording has been swept and released; "
-                    "call backward(retain_graph=True) the first time to sweep it again"
-                )
-            asked = limit == CREATE_GRAPH or (len(entry.scopes) > 1 and is_asked_for(entry.scopes, limit))
-            if not asked and ct.__class__ is not Tensor and isinstance(entry.primitive, Elementwise):
-                pull_plainly(entry, ct, mask, scope, limit, cotangents)
-            else:
-                pull_by_rule(entry, ct, mask, scope, limit, cotangents)
+            row, residuals = entry.primitive, entry.residuals
+            if (
+                usual
+                and row.kind == "elementwise"
+                and entry.avals is None
+                and len(entry.scopes) == 1
+                and ct.__class__ is not Tensor
+                and residuals is not None
+                and not masks
+            ):
+                # The usual entry: what `pull` would do, without asking what cannot be.
+                for kernel, parent in zip(row.pulls or pulls_of(row), entry.parents, strict=True):
+                    if kernel is not None and parent is not None and scope in parent.scopes:
+                        if parent in values:
+                            cotangents.give(parent, kernel(ct, residuals), None)
+                        else:
+                            values[parent] = kernel(ct, residuals)
+                if release:
+                    entry.residuals = None
+                continue
+            pull(entry, ct, masks.pop(entry, None), scope, limit, cotangents, release)
             if anomaly:
                 check_cotangents(entry, ct, cotangents)
-            if release and not asked:
-                entry.residuals = None
-    return cotangents.values
+    return values
+
+
+def pull(
+    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents, release: bool
+) -> None:
+    """Add to the operands' cotangents what this entry's brings them."""
+    if entry.residuals is None:
+        raise DerivativeError(
+            f"[{entry.primitive.name}] this recording has been swept and released; "
+            "call backward(retain_graph=True) the first time to sweep it again"
+        )
+    asked = limit == CREATE_GRAPH or (len(entry.scopes) > 1 and is_asked_for(entry.scopes, limit))
+    if not asked and ct.__class__ is not Tensor and isinstance(entry.primitive, Elementwise):
+        pull_plainly(entry, ct, mask, scope, limit, cotangents)
+    else:
+        pull_by_rule(entry, ct, mask, scope, limit, cotangents)
+    if release and not asked:
+        entry.residuals = None
 
 
 class Cotangents:
@@ -99,11 +129,6 @@ class Cotangents:
             found = either(self.masks.pop(entry, None), mask)
             if found is not None:
                 self.masks[entry] = found
-
-    def take(self, entry: Entry, leave: bool) -> tuple[Any, Mask | None]:
-        """What has come for this entry, and its mask; with `leave` it stays here too."""
-        mask = self.masks.pop(entry, None) if self.masks else None
-        return (self.values[entry] if leave else self.values.pop(entry)), mask
 
 
 def plain(ct: Any) -> Any:

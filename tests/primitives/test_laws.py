@@ -10,7 +10,6 @@ from drawing import Case, every_case
 
 import arrayad as ad
 from arrayad import kernels
-from arrayad.binding import bind
 from arrayad.elementwise import Elementwise
 from arrayad.readers.replay import replay
 from arrayad.primitive import TABLE
@@ -19,7 +18,7 @@ from arrayad.tensor import Tensor, handle
 
 
 def apply(case: Case, *operands: Any) -> Tensor:
-    return bind(case.row, operands, case.params)
+    return case.row.apply(*operands, **case.params)
 
 
 def smooth(case: Case) -> list[int]:
@@ -167,7 +166,7 @@ def second_derivatives_agree_with_differences(case: Case) -> None:
 
 
 def float32_stays_float32(case: Case) -> None:
-    operands = case.operands("float32")
+    operands = [handle(x) for x in case.operands("float32")]
     y = apply(case, *operands)
     if y.dtype == np.float32:
         for g, i in zip(pull(case, operands, np.ones(y.shape, np.float32)), smooth(case), strict=True):

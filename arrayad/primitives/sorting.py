@@ -1,0 +1,63 @@
+"""Rows that find positions by order.  They have no derivative; what is sorted by them has that of its gathering."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from arrayad.primitive import general
+from arrayad.samples import Samples
+from arrayad.shaped import Shaped
+
+
+def sorting_order(x: Any, *, axis: int, descending: bool) -> Any:
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    # Both ways round, so that of equal elements the first stays first.
+    backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(backwards, axis)
+
+
+def comparisons(output: Shaped, x: Shaped, *, axis: int, descending: bool) -> float:
+    """The cost of sorting: n log2 n comparisons for each run of n."""
+    return output.size * math.log2(max(2, x.shape[axis]))
+
+
+argsort = general(
+    "argsort",
+    """The positions along `axis`, a nonnegative int, that put the elements in order, the first of equal ones first.
+
+    nan counts as larger than anything.
+    """,
+    numpy=sorting_order,
+    shape=lambda x, *, axis, descending: Shaped(x.shape, np.intp),
+    cost=comparisons,
+    samples=Samples(
+        shapes=[(5,), (2, 3), (0, 2), (2, 0), (3, 1)],
+        params=[{"axis": 0, "descending": False}, {"axis": 0, "descending": True}],
+    ),
+)
+
+
+def bisections(output: Shaped, x: Shaped, values: Shaped, *, side: str) -> float:
+    """The cost of searching: log2 n comparisons for each value."""
+    return output.size * math.log2(max(2, x.size))
+
+
+searchsorted = general(
+    "searchsorted",
+    """The positions in `x1`, 1-d and in order, where the elements of `x2` would keep it so; `side` settles ties.""",
+    numpy=lambda x, values, *, side: np.searchsorted(x, values, side=side),
+    shape=lambda x, values, *, side: Shaped(values.shape, np.intp),
+    cost=bisections,
+    samples=Samples(
+        cases=[
+            (((0,), (3,)), {"side": "left"}),
+            (((1,), (2, 3)), {"side": "left"}),
+            (((1,), ()), {"side": "right"}),
+            (((4,), (0,)), {"side": "right"}),
+        ]
+    ),
+)
