@@ -11,13 +11,11 @@ import sys
 
 import numpy as np
 
-from arrayad import interop  # noqa: F401
-from arrayad.functions import creation, elementwise, indexing, reduction, shape, sorting  # noqa: F401
-from arrayad.functions import linear_algebra as linalg  # noqa: F401
-from arrayad.functions import scan as scans  # noqa: F401
+from arrayad import interop, linalg  # noqa: F401
+from arrayad.functions import creation, cumulative, einsum, elementwise, indexing, reduction, shape, sorting  # noqa: F401
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
-from arrayad.primitives import arithmetic, comparison, exponential, selection, special, trigonometric  # noqa: F401
+from arrayad.primitives import arithmetic, rounding, comparison, exponential, selection, special, trigonometric  # noqa: F401
 from arrayad.readers import cost, draw, show  # noqa: F401
 from arrayad.shaped import Shaped
 from arrayad.tensor import NAMESPACE, Tensor

@@ -7,9 +7,12 @@ import numpy as np
 from arrayad import interop as interop
 from arrayad.functions import creation as creation
 from arrayad.functions import elementwise as elementwise
-from arrayad.functions import linear_algebra as linear_algebra
+from arrayad.functions import indexing as indexing
+from arrayad.functions import linear_algebra as linalg as linear_algebra as linalg
 from arrayad.functions import reduction as reduction
+from arrayad.functions import scan as scans as scan as scans
 from arrayad.functions import shape as shape
+from arrayad.functions import sorting as sorting
 from arrayad.modes import detect_anomaly as detect_anomaly
 from arrayad.modes import enable_grad as enable_grad
 from arrayad.modes import no_grad as no_grad
@@ -17,7 +20,9 @@ from arrayad.namespace import PUBLIC as PUBLIC
 from arrayad.primitives import arithmetic as arithmetic
 from arrayad.primitives import comparison as comparison
 from arrayad.primitives import exponential as exponential
+from arrayad.primitives import rounding as rounding
 from arrayad.primitives import selection as selection
+from arrayad.primitives import special as special
 from arrayad.primitives import trigonometric as trigonometric
 from arrayad.readers import cost as cost
 from arrayad.readers import draw as draw
@@ -30,15 +35,102 @@ from arrayad.transforms import trace as trace
 from arrayad.transforms import value_and_grad as value_and_grad
 from arrayad.transforms import vjp as vjp
 from arrayad.version import __version__ as __version__
+from arrayad.functions.reduction import all as all
+from arrayad.functions.reduction import any as any
+from arrayad.functions.creation import arange as arange
+from arrayad.functions.reduction import argmax as argmax
+from arrayad.functions.reduction import argmin as argmin
+from arrayad.functions.sorting import argsort as argsort
+from arrayad.functions.indexing import argwhere as argwhere
+from arrayad.functions.shape import array_split as array_split
 from arrayad.functions.creation import asarray as asarray
 from arrayad.functions.creation import astype as astype
+from arrayad.functions.shape import atleast_1d as atleast_1d
+from arrayad.functions.shape import atleast_2d as atleast_2d
+from arrayad.functions.shape import broadcast_arrays as broadcast_arrays
+from arrayad.functions.shape import broadcast_to as broadcast_to
 from arrayad.functions.elementwise import clip as clip
+from arrayad.functions.indexing import compress as compress
+from arrayad.functions.shape import concat as concat
+from arrayad.functions.shape import concat as concatenate
+from arrayad.functions.reduction import count_nonzero as count_nonzero
+from arrayad.functions.scan import cumprod as cumprod
+from arrayad.functions.scan import cumsum as cumsum
+from arrayad.functions.scan import cumulative_prod as cumulative_prod
+from arrayad.functions.scan import cumulative_sum as cumulative_sum
+from arrayad.functions.indexing import diag as diag
+from arrayad.functions.indexing import diagonal as diagonal
+from arrayad.functions.scan import diff as diff
+from arrayad.functions.linear_algebra import dot as dot
+from arrayad.functions.einsum import einsum as einsum
+from arrayad.functions.creation import empty as empty
+from arrayad.functions.creation import empty_like as empty_like
+from arrayad.functions.shape import expand_dims as expand_dims
+from arrayad.functions.creation import eye as eye
+from arrayad.functions.shape import ravel as flatten
+from arrayad.functions.shape import flip as flip
+from arrayad.functions.creation import full as full
+from arrayad.functions.creation import full_like as full_like
+from arrayad.functions.shape import hstack as hstack
+from arrayad.functions.linear_algebra import inner as inner
+from arrayad.functions.linear_algebra import kron as kron
+from arrayad.functions.creation import linspace as linspace
+from arrayad.functions.reduction import logsumexp as logsumexp
+from arrayad.functions.linear_algebra import matmul as matmul
+from arrayad.functions.linear_algebra import matrix_norm as matrix_norm
+from arrayad.functions.shape import matrix_transpose as matrix_transpose
+from arrayad.functions.reduction import max as max
 from arrayad.functions.elementwise import maximum as maximum
+from arrayad.functions.reduction import mean as mean
+from arrayad.functions.creation import meshgrid as meshgrid
+from arrayad.functions.reduction import min as min
 from arrayad.functions.elementwise import minimum as minimum
+from arrayad.functions.shape import moveaxis as moveaxis
+from arrayad.functions.indexing import nonzero as nonzero
+from arrayad.functions.linear_algebra import norm as norm
+from arrayad.functions.creation import ones as ones
+from arrayad.functions.creation import ones_like as ones_like
+from arrayad.functions.linear_algebra import outer as outer
+from arrayad.functions.indexing import pad as pad
+from arrayad.functions.shape import permute_dims as permute
+from arrayad.functions.shape import permute_dims as permute_dims
 from arrayad.functions.elementwise import power as pow
+from arrayad.functions.reduction import prod as prod
+from arrayad.functions.shape import ravel as ravel
+from arrayad.functions.shape import repeat as repeat
 from arrayad.functions.shape import reshape as reshape
+from arrayad.functions.shape import roll as roll
+from arrayad.functions.elementwise import round as round
+from arrayad.functions.sorting import searchsorted as searchsorted
+from arrayad.functions.sorting import sort as sort
+from arrayad.functions.shape import split as split
+from arrayad.functions.shape import squeeze as squeeze
+from arrayad.functions.shape import stack as stack
+from arrayad.functions.reduction import std as std
 from arrayad.functions.reduction import sum as sum
+from arrayad.functions.shape import swapaxes as swapaxes
+from arrayad.functions.indexing import take as take
+from arrayad.functions.indexing import take_along_axis as take_along_axis
 from arrayad.functions.creation import tensor as tensor
+from arrayad.functions.linear_algebra import tensordot as tensordot
+from arrayad.functions.shape import tile as tile
+from arrayad.functions.sorting import top_k as top_k
+from arrayad.functions.sorting import top_k as topk
+from arrayad.functions.shape import transpose as transpose
+from arrayad.functions.creation import tril as tril
+from arrayad.functions.creation import triu as triu
+from arrayad.functions.sorting import unique_all as unique_all
+from arrayad.functions.sorting import unique_counts as unique_counts
+from arrayad.functions.sorting import unique_inverse as unique_inverse
+from arrayad.functions.sorting import unique_values as unique_values
+from arrayad.functions.shape import expand_dims as unsqueeze
+from arrayad.functions.shape import unstack as unstack
+from arrayad.functions.reduction import var as var
+from arrayad.functions.linear_algebra import vecdot as vecdot
+from arrayad.functions.linear_algebra import vector_norm as vector_norm
+from arrayad.functions.shape import vstack as vstack
+from arrayad.functions.creation import zeros as zeros
+from arrayad.functions.creation import zeros_like as zeros_like
 
 ArrayLike = Tensor | np.ndarray[Any, Any] | np.generic | complex | list[Any] | tuple[Any, ...]
 
@@ -103,6 +195,9 @@ def bitwise_right_shift(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 def bitwise_xor(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """The bits that exactly one element has."""
 
+def ceil(x: ArrayLike, /) -> Tensor:
+    """Smallest whole number not below the element."""
+
 def cos(x: ArrayLike, /) -> Tensor:
     """Cosine of each element: y[i] = cos(x[i]), x in radians."""
 
@@ -115,6 +210,12 @@ def divide(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 def equal(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Whether the elements are equal."""
 
+def erf(x: ArrayLike, /) -> Tensor:
+    """Error function: y[i] = 2/√π ∫ e^(-t²) dt from 0 to x[i]."""
+
+def erfc(x: ArrayLike, /) -> Tensor:
+    """Complementary error function, with all digits in the tail: y[i] = 1 - erf(x[i])."""
+
 def exp(x: ArrayLike, /) -> Tensor:
     """Exponential of each element: y[i] = e ^ x[i]."""
 
@@ -123,6 +224,9 @@ def exp2(x: ArrayLike, /) -> Tensor:
 
 def expm1(x: ArrayLike, /) -> Tensor:
     """Exponential less one, with all digits near 0: y[i] = e ^ x[i] - 1."""
+
+def floor(x: ArrayLike, /) -> Tensor:
+    """Largest whole number not above the element."""
 
 def floor_divide(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Largest integer not above the quotient: y[i] = floor(x1[i] / x2[i])."""
@@ -228,6 +332,9 @@ def tan(x: ArrayLike, /) -> Tensor:
 
 def tanh(x: ArrayLike, /) -> Tensor:
     """Hyperbolic tangent: y[i] = sinh(x[i]) / cosh(x[i])."""
+
+def trunc(x: ArrayLike, /) -> Tensor:
+    """The whole part of the element: its nearest whole number towards 0."""
 
 def where(x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, /) -> Tensor:
     """`x2` where the condition `x1` holds, else `x3`: y[i] = x2[i] if x1[i] else x3[i]."""

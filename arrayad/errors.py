@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
 class ArrayadError(Exception):

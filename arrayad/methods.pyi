@@ -56,18 +56,36 @@ class Methods:
     def __ge__(self, other: Any) -> Any: ...
     def __getitem__(self, index: Any) -> Tensor: ...
     def __setitem__(self, index: Any, value: Any) -> None: ...
+    @property
+    def T(self) -> Tensor:
+        """The axes reversed."""
     def abs(self) -> Tensor:
         """Absolute value: y[i] = |x[i]|."""
     def acos(self) -> Tensor:
         """Inverse cosine: cos(y[i]) = x[i], y in [0, π]; nan outside [-1, 1]."""
     def acosh(self) -> Tensor:
         """Inverse hyperbolic cosine: cosh(y[i]) = x[i], y ≥ 0; nan below 1."""
+    def all(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Whether every element over `axis` is not 0; True for nothing at all."""
+    def any(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Whether any element over `axis` is not 0; False for nothing at all."""
+    def argmax(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Position of the first largest element along `axis`, or among all in C order; integers have no derivative."""
+    def argmin(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Position of the first smallest element along `axis`, or among all in C order; integers have no derivative."""
+    def argsort(self, axis: Any = -1, descending: Any = False, stable: Any = True) -> Tensor:
+        """The positions along `axis` that put the elements in order; None sorts all of them in C order."""
+    def array_split(self, sections: Any, axis: Any = 0) -> Any:
+        """The array cut along `axis` into `sections` parts, the first ones longer by one if need be, or at positions."""
     def asin(self) -> Tensor:
         """Inverse sine: sin(y[i]) = x[i], y in [-π/2, π/2]; nan outside [-1, 1]."""
     def asinh(self) -> Tensor:
         """Inverse hyperbolic sine: sinh(y[i]) = x[i]."""
     def astype(self, dtype: Any) -> Tensor:
         """`x` converted to `dtype`; between floating-point dtypes the derivative passes through."""
+    @property
+    def at(self) -> None:
+        """`x.at[index]`: pure updates, which return a new Tensor."""
     def atan(self) -> Tensor:
         """Inverse tangent: tan(y[i]) = x[i], y in (-π/2, π/2)."""
     def atanh(self) -> Tensor:
@@ -76,18 +94,42 @@ class Methods:
         """Add the gradient of `y` by every leaf that requires grad to the leaf's `.grad`."""
     def bitwise_invert(self) -> Tensor:
         """Each element with all bits inverted."""
+    def broadcast_to(self, *shape: Any) -> Tensor:
+        """The elements repeated along new leading axes and along axes of length 1."""
+    def ceil(self) -> Tensor:
+        """Smallest whole number not below the element."""
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Each element, or the bound that it has passed: y[i] = min(max(x[i], min[i]), max[i])."""
     def cos(self) -> Tensor:
         """Cosine of each element: y[i] = cos(x[i]), x in radians."""
     def cosh(self) -> Tensor:
         """Hyperbolic cosine: y[i] = (e ^ x[i] + e ^ -x[i]) / 2."""
+    def cumprod(self, axis: Any = None, dtype: Any = None) -> Tensor:
+        """NumPy's `cumulative_prod`: without `axis` along all elements in C order."""
+    def cumsum(self, axis: Any = None, dtype: Any = None) -> Tensor:
+        """NumPy's `cumulative_sum`: without `axis` along all elements in C order."""
+    def diagonal(self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Tensor:
+        """The diagonal of the matrices in `axis1` and `axis2`, as the last axis: y[..., i] = x[i, i + offset, ...]."""
+    def dot(self, y: Any) -> Tensor:
+        """NumPy's dot product: of vectors their inner product, of matrices `matmul`, with a 0-d operand a plain product."""
+    def erf(self) -> Tensor:
+        """Error function: y[i] = 2/√π ∫ e^(-t²) dt from 0 to x[i]."""
+    def erfc(self) -> Tensor:
+        """Complementary error function, with all digits in the tail: y[i] = 1 - erf(x[i])."""
     def exp(self) -> Tensor:
         """Exponential of each element: y[i] = e ^ x[i]."""
     def exp2(self) -> Tensor:
         """Power of two: y[i] = 2 ^ x[i]."""
+    def expand_dims(self, axis: Any = 0) -> Tensor:
+        """New axes of length 1, at the positions `axis` of the result."""
     def expm1(self) -> Tensor:
         """Exponential less one, with all digits near 0: y[i] = e ^ x[i] - 1."""
+    def flatten(self) -> Tensor:
+        """All elements in C order on one axis."""
+    def flip(self, axis: Any = None) -> Tensor:
+        """The elements in reverse order along `axis`; None means along all."""
+    def floor(self) -> Tensor:
+        """Largest whole number not above the element."""
     def isfinite(self) -> Tensor:
         """Whether the element is neither nan nor infinite."""
     def isinf(self) -> Tensor:
@@ -104,14 +146,49 @@ class Methods:
         """Logarithm to the base 2: y[i] = log2 x[i]."""
     def logical_not(self) -> Tensor:
         """Whether the element is false."""
+    def logsumexp(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Logarithm of the sum of exponentials over `axis`, without overflow: y = ln Σ e^x; -inf for nothing at all."""
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+    def matmul(self, y: Any) -> Tensor:
+        """Product of matrices: z[…, i, j] = sum over k of x[…, i, k] y[…, k, j], also written `x @ y`."""
+    def matrix_transpose(self) -> Tensor:
+        """The last two axes exchanged: y[..., i, j] = x[..., j, i]; `x.mT` is the same."""
+    def max(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Largest element over `axis`: y = max x; nan if any is."""
+    def mean(self, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Tensor:
+        """Arithmetic mean over `axis`: y = Σ x / n; of integers as float64."""
+    def min(self, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """Smallest element over `axis`: y = min x; nan if any is."""
+    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+        """The axes `source` moved to the positions `destination`; the others keep their order."""
     def negative(self) -> Tensor:
         """Each element with the other sign: y[i] = -x[i]."""
+    def nonzero(self) -> tuple[Tensor, ...]:
+        """The positions of the elements that are not zero, one array of integers for each axis."""
+    def norm(self, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
+        """NumPy's norm: of all elements or along one axis that of a vector, along two axes that of a matrix."""
+    def permute(self, *axes: Any) -> Tensor:
+        """The axes in another order: axis k of the result is axis `axes[k]` of `x`."""
+    def permute_dims(self, *axes: Any) -> Tensor:
+        """The axes in another order: axis k of the result is axis `axes[k]` of `x`."""
     def positive(self) -> Tensor:
         """Each element as it is: y[i] = +x[i]."""
+    def prod(self, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Tensor:
+        """Product over `axis`: y = Π x; of booleans and small integers as int64, as in NumPy."""
+    def ravel(self) -> Tensor:
+        """All elements in C order on one axis."""
     def reciprocal(self) -> Tensor:
         """One over each element: y[i] = 1 / x[i].  Integers become float64, unlike NumPy's, which round to 0."""
+    def repeat(self, repeats: Any, axis: Any = None) -> Tensor:
+        """Each element `repeats` times, one after the other, along `axis`; without an axis, of all elements in C order."""
     def reshape(self, *shape: Any) -> Tensor:
         """The same elements in C order under another shape; one length may be -1 and follows from the rest."""
+    def roll(self, shift: Any, axis: Any = None) -> Tensor:
+        """The elements moved on by `shift` places along `axis`, those that fall off at the end put at the front."""
+    def round(self, decimals: Any = 0) -> Any:
+        """The nearest number of so many decimal places; halves go to the even digit.  Its derivative is 0."""
     def sigmoid(self) -> Tensor:
         """Logistic function, with all digits in both tails: y[i] = 1 / (1 + e ^ -x[i])."""
     def sign(self) -> Tensor:
@@ -124,13 +201,43 @@ class Methods:
         """Hyperbolic sine: y[i] = (e ^ x[i] - e ^ -x[i]) / 2."""
     def softplus(self) -> Tensor:
         """Smooth relu, without overflow: y[i] = ln(1 + e ^ x[i])."""
+    def sort(self, axis: Any = -1, descending: Any = False, stable: Any = True) -> Tensor:
+        """The elements in order along `axis`; None sorts all of them on one axis."""
+    def split(self, sections: Any, axis: Any = 0) -> Any:
+        """The array cut along `axis` into equal `sections`, or at the positions in a sequence, as NumPy cuts it."""
     def sqrt(self) -> Tensor:
         """Nonnegative square root: y[i] = √x[i]; nan below 0."""
     def square(self) -> Tensor:
         """Square of each element: y[i] = x[i]²."""
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Without the axes `axis`, which must have length 1; None drops every such axis."""
+    def std(self, axis: Any = None, *, correction: Any = None, ddof: Any = None, keepdims: Any = False) -> Tensor:
+        """Standard deviation over `axis`: y = √(Σ (x - mean)² / (n - correction)); `ddof` is NumPy's name of `correction`."""
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Tensor:
         """Sum over `axis`: y = Σ x; booleans and small integers are summed as int64, as in NumPy."""
+    def swapaxes(self, axis1: Any, axis2: Any) -> Tensor:
+        """Two axes exchanged."""
+    def take(self, indices: Any, axis: Any = None) -> Tensor:
+        """The elements at integer positions along `axis`; without an axis, among all elements in C order."""
+    def take_along_axis(self, indices: Any, axis: Any = -1) -> Tensor:
+        """An element along `axis` for each position: y[i, j] = x[i, indices[i, j]] for the last axis."""
     def tan(self) -> Tensor:
         """Tangent of each element: y[i] = tan(x[i]), x in radians."""
     def tanh(self) -> Tensor:
         """Hyperbolic tangent: y[i] = sinh(x[i]) / cosh(x[i])."""
+    def tensordot(self, y: Any, axes: Any = 2) -> Tensor:
+        """Sum of products over some axes of each operand; the axes that are left follow in order, those of `x` first."""
+    def tile(self, repetitions: Any) -> Tensor:
+        """The whole array `repetitions` times along each axis; new axes in front where there are more of them."""
+    def topk(self, k: Any, axis: Any = -1, largest: Any = True) -> Any:
+        """The `k` largest elements along `axis`, or the smallest, in order, and their positions."""
+    def transpose(self, *order: Any, axes: Any = None) -> Tensor:
+        """The axes in another order, by default reversed, as in NumPy: `x.T` is `transpose(x)`."""
+    def trunc(self) -> Tensor:
+        """The whole part of the element: its nearest whole number towards 0."""
+    def unsqueeze(self, axis: Any = 0) -> Tensor:
+        """New axes of length 1, at the positions `axis` of the result."""
+    def unstack(self, axis: Any = 0) -> tuple[Tensor, ...]:
+        """The arrays that lie one after the other along `axis`, without that axis: what `stack` joins."""
+    def var(self, axis: Any = None, *, correction: Any = None, ddof: Any = None, keepdims: Any = False) -> Tensor:
+        """Variance over `axis`: y = Σ (x - mean)² / (n - correction); `ddof` is NumPy's name of `correction`, usually 0."""

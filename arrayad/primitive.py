@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.binding import bind
+from arrayad.binding import bind, explained
+from arrayad.modes import MODES
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
+from arrayad.tape import Entry, next_serial
+from arrayad.tensor import Tensor
 
 TABLE: dict[str, Primitive] = {}
 """Every primitive by name, in the order of declaration."""
@@ -48,7 +51,6 @@ class Primitive:
         self.needs: tuple[frozenset[int], ...] = ()
         self.latex: str | None = None
         self.text: str | None = None
-        self.derivative: str | None = None
         self.cost: Callable[..., float] = elements_of_output
         TABLE[name] = self
 
@@ -100,6 +102,42 @@ def operation(primitive: Primitive) -> Callable[..., Any]:
     return named(apply, primitive)
 
 
+NOTHING_KEPT = (None, None)
+
+
+def quick(row: Primitive) -> Callable[..., Any]:
+    """The function of a row that keeps nothing of its first operand: one Python frame for a lone Tensor where no mode is on."""
+    numpy = row.numpy
+
+    def apply(x: Any, /, *rest: Any, **params: Any) -> Any:
+        if rest or x.__class__ is not Tensor or MODES:
+            return bind(row, (x, *rest), params)
+        h = x.history
+        if h is not None and h.__class__ is not Entry:
+            return bind(row, (x,), params)
+        v = x.value
+        try:
+            y = numpy(v, **params)
+        except (ValueError, TypeError) as error:
+            raise explained(row, (v,), error) from None
+        out = Tensor()
+        out.value = y
+        if h is None or y.dtype.kind not in "fc":
+            out.history = None
+            return out
+        out.history = e = Entry()
+        e.serial = next_serial()
+        e.primitive = row
+        e.parents = (h,)
+        e.params = params
+        e.residuals = NOTHING_KEPT
+        e.avals = (aval(v),)
+        e.scopes = h.scopes
+        return out
+
+    return named(apply, row)
+
+
 def named(apply: Callable[..., Any], primitive: Primitive) -> Callable[..., Any]:
     apply.__name__ = apply.__qualname__ = primitive.name
     apply.__doc__ = primitive.doc
@@ -128,7 +166,7 @@ def linear(
     row.kind = "selection" if selects else "linear"
     row.needs = (frozenset(),)
     row.cost = cost
-    apply = operation(row)
+    apply = quick(row)
 
     def jvp(tangents: Any, y: Any, x: Any, **params: Any) -> Any:
         return apply(tangents[0], **params)
@@ -186,7 +224,6 @@ def general(
     vjp: Callable[..., Any] | None = None,
     residuals: tuple[int, ...] = (),
     cost: Callable[..., float] = elements_of_output,
-    derivative: str | None = None,
     kind: str = "general",
 ) -> Callable[..., Any]:
     """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
@@ -200,7 +237,6 @@ def general(
     row.differentiable = vjp is not None
     row.needs = (frozenset(residuals),)
     row.cost = cost
-    row.derivative = derivative
     return operation(row)
 
 

@@ -21,7 +21,7 @@ ffi.set_source(
     # Never -ffast-math, which changes the floating-point mode of the whole process, nor -march=native: kernels.c holds the
     # instruction sets.  What is allowed here changes no result: errno and floating-point flags are not asked for.
     extra_compile_args=[
-        *("-std=c11", "-O3", "-pthread", "-fvisibility=hidden"),
+        *("-std=c11", "-O3", "-pthread", "-fvisibility=hidden", "-g0"),
         *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"),
     ],
     extra_link_args=["-pthread"],

@@ -13,8 +13,8 @@
 #include "threads.h"
 #include "vector_math.h"
 
-/* From this many elements on a job pays for waking other threads, which takes 10 to 50 microseconds. */
-enum { PARALLEL = 65536 };
+/* From this many elements on a job pays for waking other threads, which takes 10 to 40 microseconds. */
+enum { PARALLEL = 1 << 17 };
 
 /* Partial results of a reduction that is split along its axis: at most so many, on the stack. */
 enum { MOST_PARTIALS = 16384 };

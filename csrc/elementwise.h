@@ -5,12 +5,12 @@
  * are read as numbers.  out shares no memory with the operands.  nan and inf are the body's affair.
  *
  * There is one loop for each operation, over plain vectors: an operand of another kind is laid out in a block that stays
- * in the first-level cache, which costs less than the pass over memory.  A block whose length is no multiple of PADDING
- * is padded by its last element, so that every element goes through the vector function: the result for a value does not
+ * in the first-level cache, which costs less than the pass over memory.  The last elements, fewer than PADDING,
+ * are padded by the last of them, so that every element goes through the vector function: the result for a value does not
  * depend on where in an array it stands.
  */
 
-enum { NAME(block) = 512 };
+enum { NAME(block) = 4096 / sizeof(T) };
 
 #define RESULT_T T
 #define RESULT_BOOL _Bool
@@ -76,16 +76,18 @@ static inline void NAME(fill)(int64_t n, T *block, T value)
         block[i] = value;
 }
 
-/* Operand k for the n elements from p on, padded: a pointer into its array where that serves, else `block`, which
-   a scalar fills already. */
+/*
+ * Operand k for the n elements from p on, padded if they are few: a pointer into its array where that serves, else `block`,
+ * which a scalar fills already.
+ */
 static const T *NAME(operand)(const struct elementwise_job *job, int k, int64_t p, int64_t n, T *block)
 {
     const void *x = job->x[k];
     int layout = job->layouts[k] & ~ARRAYAD_BYTE, is_byte = job->layouts[k] & ARRAYAD_BYTE;
-    int64_t cols = job->cols, padded = (n + PADDING - 1) / PADDING * PADDING;
+    int64_t cols = job->cols;
     if (layout == ARRAYAD_SCALAR)
         return block;
-    if (!is_byte && padded == n) {
+    if (!is_byte && n >= PADDING) {
         if (layout == ARRAYAD_FULL)
             return (const T *)x + p;
         if (layout == ARRAYAD_ROW && p % cols + n <= cols)
@@ -103,7 +105,8 @@ static const T *NAME(operand)(const struct elementwise_job *job, int k, int64_t 
                 NAME(fill)(piece, block + i, NAME(element)(x, is_byte, row));
         }
     }
-    NAME(fill)(padded - n, block + n, block[n - 1]);
+    if (n < PADDING)
+        NAME(fill)(PADDING - n, block + n, block[n - 1]);
     return block;
 }
 
@@ -111,23 +114,26 @@ static void NAME(elementwise)(const void *argument, int64_t part)
 {
     const struct elementwise_job *job = argument;
     size_t size = job->is_bool ? 1 : sizeof(T);
-    T blocks[MOST_OPERANDS][NAME(block)], result[NAME(block)];
+    T blocks[MOST_OPERANDS][NAME(block)], result[PADDING];
     const void *x[MOST_OPERANDS] = {0};
-    int64_t begin = job->start + part * PART;
+    int64_t begin = job->start + part * PART, step = PART;
     int64_t end = begin + PART < job->stop ? begin + PART : job->stop;
-    for (int k = 0; k < job->operands; ++k)
+    for (int k = 0; k < job->operands; ++k) {
+        if (job->layouts[k] != ARRAYAD_FULL)
+            step = NAME(block);
         if ((job->layouts[k] & ~ARRAYAD_BYTE) == ARRAYAD_SCALAR)
             NAME(fill)(NAME(block), blocks[k], NAME(element)(job->x[k], job->layouts[k] & ARRAYAD_BYTE, 0));
-    for (int64_t p = begin; p < end; p += NAME(block)) {
-        int64_t n = end - p < NAME(block) ? end - p : NAME(block);
+    }
+    for (int64_t p = begin, n; p < end; p += n) {
+        n = end - p < step ? end - p : step;
+        int is_rest = n < PADDING;
+        if (!is_rest)
+            n = n / PADDING * PADDING;
         for (int k = 0; k < job->operands; ++k)
             x[k] = NAME(operand)(job, k, p, n, blocks[k]);
         char *out = (char *)job->out + (size_t)p * size;
-        if (n % PADDING == 0) {
-            job->loop(n, out, x);
-        } else {
-            job->loop((n + PADDING - 1) / PADDING * PADDING, result, x);
+        job->loop(is_rest ? PADDING : n, is_rest ? (void *)result : out, x);
+        if (is_rest)
             memcpy(out, result, (size_t)n * size);
-        }
     }
 }

@@ -51,7 +51,7 @@ def ops_def() -> str:
 
 
 def forward_op(row: Elementwise) -> list[str]:
-    if row.c is None or row.samples.dtypes:
+    if row.c is None or "int64" in row.samples.dtypes.values():
         return []
     body = c_expression(row, [f"x{i + 1}" for i in range(row.arity)])
     is_boolean = row.shape(*[Shaped((), "float64")] * row.arity).dtype == np.bool_
@@ -63,7 +63,7 @@ def reverse_ops(row: Elementwise) -> list[str]:
     for i, partial in enumerate(row.partials):
         if partial is None or (partial in (one, minus_one) and not row.positions[i]):
             continue
-        if any(row.residual_dtype(position, "float64") != "float64" for position in row.positions[i]):
+        if any(row.residual_dtype(position, "float64") == "int64" for position in row.positions[i]):
             continue
         body = c_statements(derivative_tape(row, i))
         if body is not None:

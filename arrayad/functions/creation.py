@@ -76,7 +76,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
     return asarray(x, dtype)
 
 
-# --- constants and sequences -------------------------------------------------------------------------------------------
+# --- constants and sequences ----------------------------------------------------------------------------------------
 
 
 def on_cpu(name: str, device: Any) -> None:
@@ -124,7 +124,7 @@ def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 @public()
 def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """An array to be filled.  Its elements are zeros: a value that cannot change later had better be a definite one."""
+    """An array to be filled.  Its elements are zeros: a value that never changes had better be a definite one."""
     return filled("empty", shape, 0, np.float64 if dtype is None else dtype, device)
 
 
@@ -144,7 +144,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> 
 
 def broadcast(value: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
     """A value repeated to `shape`."""
-    if value.ndim > len(shape) or np.broadcast_shapes(value.shape, shape) != shape:
+    lead = len(shape) - value.ndim
+    if lead < 0 or any(n not in (1, m) for n, m in zip(value.shape, shape[lead:], strict=True)):
         raise ShapeError(f"[{name}] the value is {describe(value)}, which does not broadcast to the shape {shape}")
     return broadcast_to(value, shape=shape)
 
@@ -191,7 +192,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, device: Any = None) ->
 
 
 def number(name: str, word: str, x: Any) -> Any:
-    """An argument that must be a number that is known; of a Tensor its only element, by which there is no derivative."""
+    """An argument that must be a known number; of a Tensor its only element, by which there is no derivative."""
     if isinstance(x, Tensor):
         x = x.item()
     if not isinstance(x, int | float | np.number):
@@ -239,9 +240,9 @@ def linspace(
     if not isinstance(start, Tensor) and not isinstance(stop, Tensor):
         bounds = [number("linspace", word, x) for word, x in (("start", start), ("stop", stop))]
         return handle(np.linspace(*bounds, num, endpoint, dtype=dtype))
-    if np.ndim(start) or np.ndim(stop):
+    if any(isinstance(x, Tensor | np.ndarray) and x.ndim for x in (start, stop)):
         raise ShapeError(f"[linspace] start is {describe(start)}, stop is {describe(stop)}; 0-d ones are needed")
-    dtypes = {x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"} or {np.dtype(np.float64)}
+    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [np.float64]
     share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(*dtypes))
     made = start * (1 - share) + stop * share
     return made if dtype is None else asarray(made, dtype)
@@ -294,7 +295,7 @@ def triu(x: Any, k: int = 0) -> Tensor:
 
 @public()
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Tensor]:
-    """The coordinates of a grid: output i has the elements of vector i along its axis and repeats them along the others.
+    """The coordinates of a grid: output i has vector i along its axis, repeated along the others.
 
     With `indexing` "ij" vector i lies along axis i; with "xy" the first two change places.
 

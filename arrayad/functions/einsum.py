@@ -2,8 +2,8 @@
 
 The subscripts are brought to a plain form first: one letter for each axis, the ellipsis spelled out, diagonals taken,
 axes of length 1 that broadcast dropped.  Then operands are contracted two at a time; a pair becomes one product of
-matrices (with leading axes where both operands and the result share letters), so that BLAS does the work.  All of it is
-made of operations that have derivatives, and so has them to any order.
+matrices (with leading axes where both operands and the result share letters), so that BLAS does the work.  All of it
+is made of operations that have derivatives, and so has them to any order.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def einsum(subscripts: Any, *operands: Any, optimize: Any = "greedy") -> Tensor:
     """Sum of products by Einstein's convention: "ij,jk->ik" is y[i, k] = sum over j of x1[i, j] x2[j, k].
 
-    All of NumPy's notation: without "->" the result has the letters that occur once, in alphabetical order; "..." stands
-    for axes that broadcast; a letter twice in one operand takes its diagonal; letters that the result lacks are summed;
-    axes of length 1 broadcast; `einsum(x1, [0, 1], x2, [1, 2], [0, 2])` gives the letters as numbers.
+    All of NumPy's notation: without "->" the result has the letters that occur once, in alphabetical order; "..."
+    stands for axes that broadcast; a letter twice in one operand takes its diagonal; letters that the result lacks
+    are summed; axes of length 1 broadcast; `einsum(x1, [0, 1], x2, [1, 2], [0, 2])` gives the letters as numbers.
 
     **Parameters** `optimize`: in which order more than two operands are contracted, as in `np.einsum_path`: "greedy",
     "optimal", or False for from left to right.
@@ -64,7 +64,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = "greedy") -> Tensor:
     return permuted(summed(factors[0], set(output)), output)
 
 
-# --- reading the subscripts --------------------------------------------------------------------------------------------
+# --- reading the subscripts -----------------------------------------------------------------------------------------
 
 
 def refusal(subscripts: str, why: str) -> ValueError:
@@ -78,7 +78,9 @@ def from_sublists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
         try:
             return "".join("..." if n is Ellipsis else LETTERS[n] for n in sublist)
         except (TypeError, IndexError):
-            raise ValueError(f"[einsum] {sublist!r} is no list of axes; ints from 0 to 51 and `...` are needed") from None
+            raise ValueError(
+                f"[einsum] {sublist!r} is no list of axes; ints from 0 to 51 and `...` are needed"
+            ) from None
 
     pairs = len(arguments) // 2
     subscripts = ",".join(written(arguments[2 * i + 1]) for i in range(pairs))
@@ -108,7 +110,9 @@ def parsed(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], st
             )
     widest = max((width for term, width in zip(terms, widths, strict=True) if "..." in term), default=0)
     if widest > len(spare):
-        raise refusal(subscripts, f"there are {len(set(text))} letters and {widest} axes under '...'; 52 in all are possible")
+        raise refusal(
+            subscripts, f"there are {len(set(text))} letters and {widest} axes under '...'; 52 in all are possible"
+        )
     dots = "".join(spare[:widest])
     spelled = tuple(term.replace("...", dots[widest - width :]) for term, width in zip(terms, widths, strict=True))
     if not arrow:
@@ -130,7 +134,7 @@ def lengths_of(subscripts: str, terms: tuple[str, ...], shapes: tuple[tuple[int,
         for letter, n in zip(term, shape, strict=True):
             if own.setdefault(letter, n) != n:
                 raise ShapeError(
-                    f'[einsum] "{subscripts}": an operand has the shape {shape}, of which {letter!r} takes a diagonal; '
+                    f'[einsum] "{subscripts}": an operand of shape {shape}, of which {letter!r} takes a diagonal; '
                     "the lengths of its axes must agree"
                 )
             if lengths.setdefault(letter, n) == 1:
@@ -143,7 +147,7 @@ def lengths_of(subscripts: str, terms: tuple[str, ...], shapes: tuple[tuple[int,
     return lengths
 
 
-# --- contracting -------------------------------------------------------------------------------------------------------
+# --- contracting ----------------------------------------------------------------------------------------------------
 
 
 class Factor(NamedTuple):
@@ -190,7 +194,9 @@ def summed(factor: Factor, needed: set[str]) -> Factor:
     axis = tuple(i for i, letter in enumerate(factor.letters) if letter not in needed)
     if not axis:
         return factor
-    return Factor("".join(letter for letter in factor.letters if letter in needed), reduce_sum(factor.value, axis=axis))
+    return Factor(
+        "".join(letter for letter in factor.letters if letter in needed), reduce_sum(factor.value, axis=axis)
+    )
 
 
 def contracted(first: Factor, second: Factor, needed: set[str]) -> Factor:
@@ -208,7 +214,7 @@ def contracted(first: Factor, second: Factor, needed: set[str]) -> Factor:
     rows = [letter for letter in first.letters if letter not in shared]
     columns = [letter for letter in second.letters if letter not in shared]
     lengths = dict(zip(first.letters + second.letters, first.value.shape + second.value.shape, strict=True))
-    b, m, k, n = (tuple(lengths[letter] for letter in group) for group in (batch, rows, inner, columns))
+    b, m, n = (tuple(lengths[letter] for letter in group) for group in (batch, rows, columns))
     left = matrices(first, batch, rows, inner, b)
     right = matrices(second, batch, inner, columns, b)
     return Factor("".join((*batch, *rows, *columns)), reshaped(matrix_product(left, right), (*b, *m, *n)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
 from arrayad.primitives import exponential, selection
 from arrayad.primitives.arithmetic import square
+from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
 from arrayad.tensor import handle
 
@@ -58,6 +60,22 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)
+
+
+@public(method=True)
+def round(x: Any, decimals: int = 0) -> Any:
+    """The nearest number of so many decimal places; halves go to the even digit.  Its derivative is 0.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.round([0.5, 1.5, 2.345], decimals=2)
+    Tensor([0.5 , 1.5 , 2.34])
+    """
+    if decimals == 0:
+        return rint(x)
+    x, scale = asarray(x), 10.0 ** builtins.abs(decimals)
+    return rint(x * scale) / scale if decimals > 0 else rint(x / scale) * scale
 
 
 def power(x1: Any, x2: Any) -> Any:

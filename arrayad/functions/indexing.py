@@ -297,7 +297,13 @@ class Update:
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 """The kinds of dtypes, each of which holds the ones before it."""
 
-Tensor.at = property(At, doc="`x.at[index]`: pure updates, which return a new Tensor.")  # type: ignore[attr-defined]
+
+def at(x: Tensor) -> Any:
+    """`x.at[index]`: updates of the elements that the index selects, which return a new Tensor (see `Update`)."""
+    return At(x)
+
+
+Tensor.at = property(at)  # type: ignore[attr-defined]
 
 
 # --- functions -----------------------------------------------------------------------------------------------------

@@ -25,15 +25,15 @@ from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.shaped import normalize_axes, normalize_axis
 from arrayad.tensor import Tensor
 
-# --- products ----------------------------------------------------------------------------------------------------------
+# --- products -------------------------------------------------------------------------------------------------------
 
 
 @public(method=True)
 def matmul(x: Any, y: Any) -> Tensor:
     """Product of matrices: z[…, i, j] = sum over k of x[…, i, k] y[…, k, j], also written `x @ y`.
 
-    A vector counts as a row on the left and as a column on the right; leading axes broadcast.  Where `y` is a matrix or a
-    vector, the product is one BLAS call, whatever the leading axes of `x`, and so are its derivatives.
+    A vector counts as a row on the left and as a column on the right; leading axes broadcast.  Where `y` is a matrix
+    or a vector, the product is one BLAS call, whatever the leading axes of `x`, and so are its derivatives.
 
     **Raises** `ShapeError` for 0-d operands, inner sizes that differ, leading axes that do not broadcast.
 
@@ -129,7 +129,9 @@ def paired_axes(x: Tensor, y: Tensor, axes: Any) -> tuple[tuple[int, ...], tuple
     """The axes of each operand to sum over, nonnegative, pair by pair."""
     if isinstance(axes, int):
         if not 0 <= axes <= min(x.ndim, y.ndim):
-            raise ValueError(f"[tensordot] axes is {axes}; x has {x.ndim} axes and y {y.ndim}, of which as many are needed")
+            raise ValueError(
+                f"[tensordot] axes is {axes}; x has {x.ndim} axes and y {y.ndim}, of which as many are needed"
+            )
         return tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
     first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
     if len(first) != len(second):
@@ -181,7 +183,9 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
         raise ShapeError(f"[vecdot] an operand is 0-d: x is {describe(x)}, y is {describe(y)}; vectors are needed")
     x, y = (with_last(operand, normalize_axis(axis, operand.ndim, "vecdot")) for operand in (x, y))
     if x.shape[-1] != y.shape[-1]:
-        raise ShapeError(f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree")
+        raise ShapeError(
+            f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree"
+        )
     return einsum("...i,...i->...", x, y)
 
 
@@ -207,7 +211,7 @@ def outer(x: Any, y: Any) -> Tensor:
 
 @public()
 def kron(x: Any, y: Any) -> Tensor:
-    """Kronecker product: blocks y times each element of `x`; the operand with fewer axes gets leading ones of length 1.
+    """Kronecker product: blocks y times each element of `x`; the operand with fewer axes gets leading ones.
 
     **Example**
 
@@ -240,15 +244,17 @@ def trace(x: Any) -> Tensor:
     return einsum("...ii->...", x if x.shape[-1] == x.shape[-2] else x[..., :n, :n])  # type: ignore[index]
 
 
-# --- norms -------------------------------------------------------------------------------------------------------------
+# --- norms ----------------------------------------------------------------------------------------------------------
 
 
 @public()
 def vector_norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Norm over `axis`: y = (Σ |x|^ord)^(1/ord); the largest |x| for ord inf, the smallest for -inf, their number for 0.
+    """Norm over `axis`: y = (Σ |x|^ord)^(1/ord).
 
-    **Kinks** the derivative where all of x is 0 is 0, to every order.  So the second derivative of `norm(x)**2` is 0 there
-    and not 2, which the factors alone do not show; write `vecdot(x, x)` for the square.
+    The orders inf and -inf are the largest and the smallest |x|, 0 the number of elements that are not 0.
+
+    **Kinks** the derivative where all of x is 0 is 0, to every order.  So the second derivative of `norm(x)**2` there
+    is 0 and not 2, which no rule of the factors could tell; write `vecdot(x, x)` for the square.
 
     **Example**
 
@@ -287,9 +293,11 @@ MATRIX_ORDERS = '"fro", 1, -1, inf and -inf (2, -2 and "nuc" need singular value
 
 @public()
 def matrix_norm(x: Any, ord: Any = "fro", axis: tuple[int, int] = (-2, -1), keepdims: bool = False) -> Tensor:
-    """Norm of each matrix: "fro" the root of the sum of squares; 1 the largest sum of |x| down a column, inf along a row.
+    """Norm of each matrix: "fro" is the root of the sum of squares, 1 the largest sum of |x| down a column.
 
-    -1 and -inf take the smallest sums.  **Raises** `ValueError` for orders that need singular values.
+    inf is the largest sum along a row; -1 and -inf are the smallest sums.
+
+    **Raises** `ValueError` for orders that need singular values.
 
     **Example**
 
@@ -314,8 +322,8 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: tuple[int, int] = (-2, -1), keep
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """NumPy's norm: of all elements or along one axis that of a vector, along two axes that of a matrix.
 
-    Without `ord` it is the root of the sum of squares, of any number of axes: y = √(Σ x²).  With `ord` and without `axis`
-    a matrix has the norm of a matrix.  See `vector_norm` and `matrix_norm` for the orders.
+    Without `ord` it is the root of the sum of squares, of any number of axes: y = √(Σ x²).  With `ord` and without
+    `axis` a matrix has the norm of a matrix.  See `vector_norm` and `matrix_norm` for the orders.
 
     **Kinks** the derivative at x = 0 is 0, to every order; see `vector_norm`.
 
@@ -332,5 +340,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     if len(axes) == 2:
         return matrix_norm(x, ord, (0, 1) if axis is None else tuple(axis), keepdims)  # type: ignore[arg-type]
     if len(axes) != 1:
-        raise ValueError(f"[norm] ord is {ord!r} over {len(axes)} axes of {describe(x)}; one or two are needed, or no ord")
+        raise ValueError(
+            f"[norm] ord is {ord!r} over {len(axes)} axes of {describe(x)}; one or two are needed, or no ord"
+        )
     return vector_norm(x, ord, axes, keepdims)

@@ -57,7 +57,7 @@ def refuse_empty(name: str, x: Tensor, axes: tuple[int, ...]) -> None:
         raise ShapeError(f"[{name}] {describe(x)} has no elements along axis {axes}; at least one is needed")
 
 
-# --- sums, products, moments -------------------------------------------------------------------------------------------
+# --- sums, products, moments ----------------------------------------------------------------------------------------
 
 
 @public(method=True)
@@ -106,7 +106,9 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -
 def deviations(name: str, x: Any, axis: Axis, correction: float | None, ddof: float | None) -> tuple[Any, ...]:
     """The operand less its mean, the axes, and the divisor n - correction (0 where it is negative)."""
     if correction is not None and ddof is not None:
-        raise TypeError(f"[{name}] correction is {correction} and ddof is {ddof}; they are two names of one thing: give one")
+        raise TypeError(
+            f"[{name}] correction is {correction} and ddof is {ddof}; they are two names of one thing: give one"
+        )
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, name)
     less = correction if correction is not None else ddof if ddof is not None else 0
@@ -133,7 +135,7 @@ def var(
 def std(
     x: Any, axis: Axis = None, *, correction: float | None = None, ddof: float | None = None, keepdims: bool = False
 ) -> Tensor:
-    """Standard deviation over `axis`: y = √(Σ (x - mean)² / (n - correction)); `ddof` is NumPy's name of `correction`.
+    """Standard deviation over `axis`: y = √(Σ (x - mean)² / (n - correction)); `ddof` is NumPy's name of that.
 
     **Kinks** the derivative where all elements are equal is 0, as that of `norm` at 0.
 
@@ -147,7 +149,7 @@ def std(
     return kept_dims(rows.euclidean_norm(d, axis=axes), d, axes, keepdims) / math.sqrt(divisor)
 
 
-# --- extremes ----------------------------------------------------------------------------------------------------------
+# --- extremes -------------------------------------------------------------------------------------------------------
 
 
 @public(method=True, numpy=("max", "amax"))
@@ -210,7 +212,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return position(rows.argmin, "argmin", x, axis, keepdims)
 
 
-# --- truth -------------------------------------------------------------------------------------------------------------
+# --- truth ----------------------------------------------------------------------------------------------------------
 
 
 @public(method=True)
@@ -245,7 +247,7 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return sum(not_equal(asarray(x), 0), axis, keepdims=keepdims)
 
 
-# --- logarithms of sums of exponentials ----------------------------------------------------------------------------------
+# --- logarithms of sums of exponentials -----------------------------------------------------------------------------
 
 
 @public(method=True)

@@ -20,43 +20,59 @@ try:
     from arrayad._native import ffi, lib
 except ImportError as error:
     ffi = lib = None
-    why_not_native: str | None = f"the extension module cannot be loaded ({error})"
+    why_not_native: str | None = f"the extension module arrayad._native cannot be loaded ({error})"
 else:
     why_not_native = None
 
-__all__ = ["BYTE", "DTYPES", "OPERATIONS", "Backend", "backend", "call", "is_on", "isas", "pointer", "set_isa", "set_threads"]
-
-# By dtype, the codes of exports.h.  Other dtypes, among them those of foreign byte order, are NumPy's affair.
+# The codes of exports.h by dtype.  Other dtypes, among them those of foreign byte order, are NumPy's affair.
 DTYPES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
 
-BYTE = 4
-MISALIGNED = "ARRAYAD_MISALIGNED"
-
-# The address of an array's elements for a C function; the object keeps the array alive.
-pointer: Callable[[Any], Any] = ffi.from_buffer if ffi is not None else memoryview
-
-# The operations of ops.def: name -> (number, operands, whether the result is boolean).
-OPERATIONS: dict[str, tuple[int, int, bool]] = {}
+# The object through which a C function gets the address of an array's elements; it keeps the array alive.
+pointer: Callable[[Any], Any] = memoryview if ffi is None else ffi.from_buffer
+NULL = None if ffi is None else ffi.NULL
 
 
-def is_on() -> bool:
-    """Whether the C kernels are in use."""
-    return Backend.current == "c"
+def function(name: str) -> Callable[..., int]:
+    """An exported C function; where there is none, something that is never called."""
+    return getattr(lib, f"arrayad_{name}", None)  # type: ignore[return-value]
 
 
-def call(function: str, *arguments: Any) -> bool:
-    """Call a C function that returns a code; False if it refused because an array is not aligned to its elements."""
-    code: int = getattr(lib, function)(*arguments)
-    if code == 0:
-        return True
+def constant(name: str) -> int:
+    """An enumerator of exports.h; -1 where there is no C."""
+    return getattr(lib, f"ARRAYAD_{name}", -1)
+
+
+MISALIGNED = constant("MISALIGNED")
+BAD_LABEL = constant("BAD_LABEL")
+
+
+def done(code: int) -> bool:
+    """Whether a C function did what was asked; False if an array is not aligned to its elements, which NumPy can handle."""
+    if code == 0 or code == MISALIGNED:
+        return code == 0
     name = ffi.typeof("enum arrayad_code").elements[code]
-    if name == MISALIGNED:
-        return False
-    raise RuntimeError(f"[{function}] {name} for {arguments}; the caller checks arguments: this is an error in arrayad.")
+    raise RuntimeError(f"[kernels] C refused with {name} what its caller should have checked: this is an error in arrayad.")
+
+
+def operations() -> dict[str, tuple[int, int, bool]]:
+    """The operations of ops.def: name -> (number, operands, whether the result is boolean)."""
+    if lib is None:
+        return {}
+    return {
+        ffi.string(lib.arrayad_operation_name(op)).decode(): (
+            op,
+            lib.arrayad_operation_arity(op),
+            bool(lib.arrayad_operation_is_bool(op)),
+        )
+        for op in range(lib.arrayad_operations())
+    }
+
+
+# --- which kernels ------------------------------------------------------------------------------------------------------
 
 
 class Backend:
-    """A choice of kernels that stays, and that is undone at the end of a `with` block."""
+    """A choice of kernels, made when this is created; a `with` block of it ends with the choice from before."""
 
     current = "numpy"
 
@@ -64,11 +80,73 @@ class Backend:
         if name not in ("numpy", "c"):
             raise ValueError(f"[backend] {name!r} came; it must be 'numpy' or 'c'.")
         if name == "c" and why_not_native is not None:
-            raise RuntimeError(f"[backend] the C kernels are not here: {why_not_native}; install a C compiler and arrayad anew.")
-        self.before, Backend.current = Backend.current, name
+            raise RuntimeError(f"[backend] there are no C kernels: {why_not_native}; install a C compiler, then arrayad anew.")
+        self.before = Backend.current
+        Backend.current = name
 
     def __enter__(self) -> str:
         return Backend.current
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         Backend.current = self.before
+
+
+def set_threads(count: int) -> None:
+    """Compute with `count` threads from now on, in the whole process.
+
+    **Raises** ValueError unless 1 <= count <= 1024.
+    """
+    if not 1 <= count <= machine.MOST_THREADS:
+        raise ValueError(f"[set_threads] {count} came; it must be from 1 to {machine.MOST_THREADS}.")
+    if lib is not None:
+        done(lib.arrayad_set_threads(count))
+
+
+def isas() -> list[str]:
+    """The instruction sets that the C kernels can use on this machine, the best last; [] without C."""
+    return [] if lib is None else [ffi.string(lib.arrayad_isa_name(i)).decode() for i in range(lib.arrayad_isas())]
+
+
+def set_isa(name: str) -> None:
+    """Use the kernels of this instruction set from now on, in the whole process.
+
+    **Raises** ValueError for one that this machine, or the compiled library, does not have.
+    """
+    available = isas()
+    if name not in available:
+        raise ValueError(f"[set_isa] {name!r} came; there are {', '.join(available) or 'none, for want of C kernels'}.")
+    done(lib.arrayad_set_isa(available.index(name)))
+
+
+def info() -> dict[str, Any]:
+    """What is known of the C library: instruction set, threads, compiler and vector functions; None where it is absent."""
+    if lib is None:
+        return dict.fromkeys(("isa", "threads", "compiler", "vector_math"))
+    return {
+        "isa": isas()[lib.arrayad_isa()],
+        "threads": lib.arrayad_threads(),
+        "compiler": ffi.string(lib.arrayad_compiler()).decode(),
+        "vector_math": ffi.string(lib.arrayad_vector_math()).decode(),
+    }
+
+
+# --- the settings of the environment ------------------------------------------------------------------------------------
+
+
+def configure() -> None:
+    """Do as ARRAYAD_BACKEND, ARRAYAD_ISA and ARRAYAD_NUM_THREADS say; say that C is missing unless NumPy was asked for."""
+    wanted = os.environ.get("ARRAYAD_BACKEND")
+    if wanted is None and why_not_native is not None:
+        warnings.warn(
+            f"arrayad runs without its C kernels, on NumPy alone: {why_not_native}. Install a C compiler, then arrayad anew; "
+            "or set ARRAYAD_BACKEND=numpy, and this is not said again.",
+            RuntimeWarning,
+            stacklevel=user_stacklevel(),
+        )
+    Backend(wanted or ("numpy" if lib is None else "c"))
+    set_threads(machine.default_threads())
+    if lib is not None and "ARRAYAD_ISA" in os.environ:
+        set_isa(os.environ["ARRAYAD_ISA"])
+
+
+configure()

@@ -21,12 +21,16 @@ C with AVX-512 takes 1, 2.5, 8 or 10.
 doi 10.1145/2063384.2063405.
 """
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .special import normal_quantile
 

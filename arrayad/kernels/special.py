@@ -10,16 +10,20 @@ Largest errors seen in float64, in ulp of the true value, subnormal results incl
     erf 1.4   erfc 2.6   expit 1.9   softplus 1.3   sech2 2.3   sigmoid_prime 2.5   ndtri 2.7   erfinv 3.2
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["C_EXPRESSIONS", "erf", "erfc", "erfinv", "expit", "ndtri", "sech2", "sigmoid_prime", "softplus"]
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
 
 # The same in C, for what libm lacks: `M(f)` is libm's f for the type, `C(v)` a literal of it. Accurate in both tails, to
 # 4 ulp if libm's exp is to 1. A call that is written twice is made once: compilers share equal calls of exp under

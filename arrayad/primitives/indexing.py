@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.binding import bind, explained
 from arrayad.errors import describe
-from arrayad.modes import MODES
-from arrayad.primitive import Primitive, elements_of_input, general, named, nothing
+from arrayad.primitive import Primitive, elements_of_input, general, nothing, quick
 from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
-from arrayad.tape import Entry, next_serial
 from arrayad.tensor import Tensor, handle
 
 
@@ -36,44 +33,9 @@ Shape = tuple[int, ...]
 Template = tuple[Any, ...]
 
 ARRAY = Place.ARRAY
-NOTHING_KEPT = (None, None)
 
 
-# --- the fast path and the kind ------------------------------------------------------------------------------------
-
-
-def quick(operation: Callable[..., Any]) -> Callable[..., Tensor]:
-    """The function of a row that keeps nothing of its one operand: one frame for a Tensor where no mode is on."""
-    row: Primitive = operation.primitive  # type: ignore[attr-defined]
-    numpy = row.numpy
-
-    def apply(x: Any, *rest: Any, **params: Any) -> Any:
-        if rest or x.__class__ is not Tensor or MODES:
-            return bind(row, (x, *rest), params)
-        h = x.history
-        if h is not None and h.__class__ is not Entry:
-            return bind(row, (x,), params)
-        v = x.value
-        try:
-            y = numpy(v, **params)
-        except (ValueError, TypeError) as error:
-            raise explained(row, (v,), error) from None
-        out = Tensor()
-        out.value = y
-        if h is None:
-            out.history = None
-            return out
-        out.history = e = Entry()
-        e.serial = next_serial()
-        e.primitive = row
-        e.parents = (h,)
-        e.params = params
-        e.residuals = NOTHING_KEPT
-        e.avals = (aval(v),)
-        e.scopes = h.scopes
-        return out
-
-    return named(apply, row)
+# --- the kind ------------------------------------------------------------------------------------------------------
 
 
 class Indexing(Primitive):
@@ -105,10 +67,7 @@ def indexing(
     row.kind, row.smooth = kind, smooth
     row.jvp, row.vjp, row.cost = jvp, vjp, cost
 
-    def apply(*operands: Any, **params: Any) -> Any:
-        return bind(row, operands, params)
-
-    return quick(named(apply, row))
+    return quick(row)
 
 
 # --- templates -----------------------------------------------------------------------------------------------------
@@ -130,7 +89,7 @@ def repeats(arrays: tuple[Any, ...]) -> bool:
 def misfit(name: str, error: IndexError, x: Any, arrays: tuple[Any, ...]) -> IndexError:
     """NumPy's complaint about an index, in our words."""
     came = f"x is {describe(x)}" + "".join(f", indexed by {describe(array)}" for array in arrays)
-    return IndexError(f"[{name}] {error}: {came}")
+    return IndexError(f"[{name}] {str(error).rstrip('.')}: {came}")
 
 
 def selected_shape(name: str, shape: Shape, index: Template, arrays: tuple[Any, ...]) -> Shape:
@@ -157,7 +116,7 @@ def contracted(shape: Shape, index: Template) -> tuple[Shape, Template]:
 
 def in_order(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     """The arrays in C order under one shape: NumPy then writes through them in that order, whatever their strides."""
-    return tuple(map(np.ascontiguousarray, np.broadcast_arrays(*arrays))) if repeats(arrays) else arrays
+    return tuple(map(np.ascontiguousarray, np.broadcast_arrays(*arrays) if len(arrays) > 1 else arrays))
 
 
 # --- getitem and its transpose -------------------------------------------------------------------------------------
@@ -290,9 +249,10 @@ put = indexing(
 
 def overwrite(x: Any, value: Any, *arrays: Any, index: Template) -> Any:
     y = np.array(x)
+    if repeats(arrays):
+        arrays, value = in_order(arrays), np.ascontiguousarray(value).reshape(value.shape)
     try:
-        # `index` may select a single element, which NumPy then wants 0-d.
-        y[filled(index, in_order(arrays))] = np.ascontiguousarray(value).reshape(np.shape(value))
+        y[filled(index, arrays)] = value
     except IndexError as error:
         raise misfit("set_at", error, x, arrays) from None
     return y
@@ -350,7 +310,7 @@ set_at = indexing(
 
 def is_last(*arrays: Any, index: Template, shape: Shape) -> Any:
     lengths, small = contracted(shape, index)
-    key = filled(small, in_order(arrays))
+    key = filled(small, in_order(arrays) if repeats(arrays) else arrays)
     writer = np.zeros(lengths, np.intp)
     chosen = writer[key].shape
     order = np.arange(int(np.prod(chosen, dtype=np.intp))).reshape(chosen)

@@ -23,7 +23,8 @@ def product_shape(x1: Shaped, x2: Shaped) -> Shaped:
     """The shape rule of `matrix_product`: (…, m, k) by (…, k, n), the leading axes equal."""
     if x1.ndim != x2.ndim or x1.ndim < 2 or x1.shape[-1] != x2.shape[-2] or x1.shape[:-2] != x2.shape[:-2]:
         raise ShapeError(
-            f"[matmul] inner sizes differ: x1 is {describe(x1)}, x2 is {describe(x2)}; x1.shape[-1] must equal x2.shape[-2]"
+            f"[matmul] inner sizes differ: x1 is {describe(x1)}, x2 is {describe(x2)}; "
+            "x1.shape[-1] must equal x2.shape[-2]"
         )
     return Shaped((*x1.shape[:-1], x2.shape[-1]), np.result_type(x1.dtype, x2.dtype))
 
@@ -42,18 +43,24 @@ def product_cost(output: Shaped, x1: Shaped, x2: Shaped) -> float:
 
 matrix_product = bilinear(
     "matrix_product",
-    """Products of matrices: y[…, i, j] = sum over k of x1[…, i, k] x2[…, k, j], leading axes equal, one BLAS call each.""",
+    """Products of matrices: y[…, i, j] = sum over k of x1[…, i, k] x2[…, k, j], leading axes equal, by BLAS.""",
     numpy=np.matmul,
     shape=product_shape,
     transposes=(by_first, by_second),
     samples=Samples(
-        shapes=[((2, 3), (3, 4)), ((2, 2, 3), (2, 3, 1)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 0, 1, 2), (2, 0, 2, 1))]
+        shapes=[
+            ((2, 3), (3, 4)),
+            ((2, 2, 3), (2, 3, 1)),
+            ((0, 3), (3, 2)),
+            ((2, 0), (0, 3)),
+            ((2, 0, 1, 2), (2, 0, 2, 1)),
+        ]
     ),
     cost=product_cost,
 )
 
 
-# --- diagonals ---------------------------------------------------------------------------------------------------------
+# --- diagonals ------------------------------------------------------------------------------------------------------
 
 DIAGONALS = [((3, 3), 0, 1), ((2, 3, 2), 0, 2), ((2, 3, 3, 4), 1, 2), ((0, 0), 0, 1), ((1, 1), 0, 1)]
 
@@ -72,7 +79,7 @@ def diagonal_back(ct: Any, x: Shaped, *, axis1: int, axis2: int) -> Any:
 
 common_diagonal = linear(
     "common_diagonal",
-    """The elements whose indices along two axes of one length agree: y[…, i, …] = x[…, i, …, i, …]; axis2 > axis1 goes.""",
+    """The elements whose indices along two axes agree: y[…, i, …] = x[…, i, …, i, …]; axis2 > axis1 goes.""",
     numpy=diagonal_kernel,
     shape=diagonal_shape,
     transpose=diagonal_back,
@@ -99,11 +106,9 @@ def on_diagonal_back(ct: Any, x: Shaped, *, axis1: int, axis2: int) -> Any:
 
 on_diagonal = linear(
     "on_diagonal",
-    """Zeros but where the indices along two axes agree: y[…, i, …, j, …] = x[…, i, …] if i = j; axis2 > axis1 is new.""",
+    """Zeros but where two axes agree: y[…, i, …, j, …] = x[…, i, …] if i = j else 0; axis2 > axis1 is new.""",
     numpy=on_diagonal_kernel,
     shape=on_diagonal_shape,
     transpose=on_diagonal_back,
-    samples=Samples(
-        cases=[((*shape[:j], *shape[j + 1 :]), {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]
-    ),
+    samples=Samples(cases=[((*shape[:j], *shape[j + 1 :]), {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
 )

@@ -29,7 +29,7 @@ def along(y: Any, x: Any, axis: tuple[int, ...]) -> Any:
     return reshape(y, shape=with_ones(x.shape, axis))
 
 
-# --- products ----------------------------------------------------------------------------------------------------------
+# --- products -------------------------------------------------------------------------------------------------------
 
 
 def product_kernel(x: Any, axis: tuple[int, ...]) -> Any:
@@ -57,7 +57,7 @@ def product_vjp(needed: Any, ct: Any, y: Any, x: Any, *, axis: tuple[int, ...]) 
 
 reduce_prod = general(
     "reduce_prod",
-    """Product over `axis`: y = Π x, in the operand's dtype; ∂y/∂x[i] is the product of the others, also where x[i] = 0.""",
+    """Product over `axis`: y = Π x, in the operand's dtype; ∂y/∂x[i] is the product of the others, zero or not.""",
     numpy=kernels.reduction("prod", product_kernel),
     shape=reduced,
     jvp=product_jvp,
@@ -68,7 +68,7 @@ reduce_prod = general(
 )
 
 
-# --- extremes ----------------------------------------------------------------------------------------------------------
+# --- extremes -------------------------------------------------------------------------------------------------------
 
 
 def maximum_kernel(x: Any, axis: tuple[int, ...]) -> Any:
@@ -162,7 +162,7 @@ argmin = general(
 )
 
 
-# --- truth -------------------------------------------------------------------------------------------------------------
+# --- truth ----------------------------------------------------------------------------------------------------------
 
 
 def truths(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
@@ -189,14 +189,14 @@ reduce_all = general(
 )
 
 
-# --- the Euclidean norm --------------------------------------------------------------------------------------------------
+# --- the Euclidean norm ---------------------------------------------------------------------------------------------
 
 SAFE = 1e-2
-"""A sum of squares is trusted between tiny**(1 - SAFE) and its reciprocal; outside it may have lost what under- or overflowed."""
+"""Between tiny**(1 - SAFE) and its reciprocal, a sum of squares has lost nothing to underflow or overflow."""
 
 
 def norm_kernel(x: Any, *, axis: tuple[int, ...]) -> Any:
-    """The root of the sum of squares; sets whose squares under- or overflow are scaled by their largest element first."""
+    """The root of the sum of squares; scaled by the largest element where the squares under- or overflow."""
     with np.errstate(over="ignore", under="ignore"):
         squares = np.add.reduce(np.square(x), axis=axis, dtype=x.dtype)
     low = float(np.finfo(x.dtype).tiny) ** (1 - SAFE)
@@ -238,7 +238,7 @@ euclidean_norm = general(
 )
 
 
-# --- logarithms of sums of exponentials ------------------------------------------------------------------------------------
+# --- logarithms of sums of exponentials -----------------------------------------------------------------------------
 
 
 def logsumexp_kernel(x: Any, axis: tuple[int, ...]) -> Any:
@@ -285,7 +285,9 @@ softmax_weights = general(
     jvp=weights_jvp,
     vjp=weights_vjp,
     residuals=(OUTPUT,),
-    samples=Samples(cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]),
+    samples=Samples(
+        cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]
+    ),
     cost=lambda output, *operands, **params: 11 * output.size,
 )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 from arrayad.readers.show import formula, input_names, names_of, shown
 from arrayad.tracing import Tape, is_member
 
 
-def draw(tape: Tape, filename: str | Path | None = None) -> Any:
+def draw(tape: Tape, filename: str | os.PathLike[str] | None = None) -> Any:
     """Draw the directed graph of the tape: inputs above, each operation under its operands, outputs below.
 
     **Parameters** `filename`: where to write; its ending says what: .svg, .png, .pdf through the program `dot`, or .dot
@@ -38,7 +38,7 @@ def draw(tape: Tape, filename: str | Path | None = None) -> Any:
                 graph.node(constant, repr(x.value.shape), shape="plaintext", style="", fontcolor="#718096")
                 graph.edge(constant, names[entry], style="dashed")
     if filename is not None:
-        write(graph, Path(filename), graphviz)
+        write(graph, os.fspath(filename), graphviz)
     return graph
 
 
@@ -54,14 +54,16 @@ def import_graphviz() -> Any:
     return graphviz
 
 
-def write(graph: Any, path: Path, graphviz: Any) -> None:
+def write(graph: Any, path: str, graphviz: Any) -> None:
     """Render the graph, or save its source, by the file's ending."""
-    if path.suffix in (".dot", ".gv"):
-        path.write_text(graph.source, encoding="utf-8")
+    stem, ending = os.path.splitext(path)
+    if ending in (".dot", ".gv"):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(graph.source)
         return
     try:
-        graph.render(outfile=str(path), cleanup=True)
+        graph.render(outfile=path, cleanup=True)
     except graphviz.ExecutableNotFound:
         raise RuntimeError(
-            f"[draw] the program `dot` of Graphviz is needed for {path.suffix}: install Graphviz, or write {path.stem}.dot"
+            f"[draw] the program `dot` of Graphviz is needed for {ending}: install Graphviz, or write {stem}.dot"
         ) from None

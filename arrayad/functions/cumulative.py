@@ -25,12 +25,15 @@ def scanned(
     """Scan along one axis; an `initial` value goes before the first element.  None is the only axis of a vector."""
     x = accumulated(x, dtype)
     if axis is None and x.ndim != 1:
-        raise ValueError(f"[{name}] x is {describe(x)} and axis None; of what is no vector an axis is needed, or reshape(x, -1)")
+        raise ValueError(
+            f"[{name}] x is {describe(x)} and axis None; of what is no vector an axis is needed, or reshape(x, -1)"
+        )
     axis = normalize_axis(0 if axis is None else axis, x.ndim, name)
     y = row(x, axis=axis, reverse=False)
     if initial is None:
         return y  # type: ignore[no-any-return]
-    return concat(full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), initial, x.dtype), y, axis=axis)  # type: ignore[no-any-return]
+    start = full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), initial, x.dtype)
+    return concat(start, y, axis=axis)  # type: ignore[no-any-return]
 
 
 @public()
@@ -90,7 +93,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
 
 @public()
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
-    """Differences of neighbours along `axis`: y[j] = x[j + 1] - x[j], taken `n` times; of booleans whether they differ.
+    """Differences of neighbours along `axis`: y[j] = x[j + 1] - x[j], taken `n` times; of booleans if they differ.
 
     **Parameters** `prepend`, `append`: arrays, or single values, to put before and after `x`.
 

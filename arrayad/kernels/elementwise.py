@@ -1,0 +1,172 @@
+"""Large elementwise kernels: C where it can, else NumPy, into memory of the pool where that is possible."""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from arrayad.kernels import native, pool
+
+__all__ = ["LARGE", "Elementwise"]
+
+# Elements from which on a large kernel may be worth its call, two microseconds more than NumPy's.  NumPy's own loops are
+# vectorised too, so for one of its ufuncs C wins by threads alone, from PARALLEL elements on (PARALLEL of dispatch.c); up
+# to there the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes, C does in one; and
+# some of NumPy's loops are not vectorised: those C beats from FUSED elements on.
+LARGE = 1 << 14
+PARALLEL = 1 << 17
+FUSED = 1 << 11
+NEVER = sys.maxsize
+
+# Functions for which NumPy has vector loops on AVX-512 only, and libmvec on every x86-64.
+SVML = set("exp exp2 expm1 log log2 log10 log1p tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh power".split())
+# Functions for which NumPy has no vector loop, at least in float64.
+SCALAR_IN_NUMPY = set("sin cos hypot logaddexp".split())
+# There NumPy's power is two to three times as fast as libmvec's.
+SLOWER_IN_C = {"power"}
+NUMPY_HAS_SVML = "avx512" in native.isas()
+
+# Elements in one C call, 50 ms of the slowest operation on one thread: between calls Python sees Ctrl-C.
+SLAB = 1 << 22
+
+BOOL = np.dtype(np.bool_)
+BYTE = native.constant("BYTE")
+FULL, SCALAR, ROW, COLUMN = map(native.constant, ("FULL", "SCALAR", "ROW", "COLUMN"))
+CALLS = [native.function(f"elementwise{arity}") for arity in range(1, 5)]
+OPERATIONS = native.operations()
+
+Layout = tuple[tuple[int, ...], int, int, int]
+
+
+@functools.lru_cache(maxsize=4096)
+def layout(*shapes: tuple[int, ...]) -> Layout | None:
+    """(shape, rows, cols, layouts) of the result of operands in C order; None if they do not lie as the C kernels want.
+
+    The result is cut into rows and columns so that each operand has all of it, or a row, or a column, or one element.
+    """
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+    cuts: set[int] = set()
+    kinds = []
+    for own in shapes:
+        own = (1,) * (len(shape) - len(own)) + own
+        there = [i for i, n in enumerate(shape) if n > 1 and own[i] > 1]
+        missing = [i for i, n in enumerate(shape) if n > 1 and own[i] == 1]
+        if not there or not missing:
+            kinds.append(SCALAR if not there else FULL)
+        elif missing[-1] < there[0]:
+            kinds.append(ROW)
+            cuts.add(there[0])
+        elif there[-1] < missing[0]:
+            kinds.append(COLUMN)
+            cuts.add(missing[0])
+        else:
+            return None
+    if len(cuts) > 1:
+        return None
+    cut = cuts.pop() if cuts else 0
+    packed = sum(kind << 4 * k for k, kind in enumerate(kinds))
+    return shape, math.prod(shape[:cut]), math.prod(shape[cut:]), packed
+
+
+class Elementwise:
+    """The large kernel of an elementwise operation: call it with arrays, NumPy scalars and Python numbers.
+
+    Gives what `numpy` gives, in dtype and shape; in C where the operation has a C kernel, the C backend is on, the arrays
+    are in C order and of one dtype, float32 or float64 (booleans count as 0 and 1), and lie as `layout` says.  Results of
+    fewer than `threshold` elements are NumPy's, so that the caller may as well call it.
+    """
+
+    def __init__(self, name: str, numpy: Callable[..., Any]) -> None:
+        self.name, self.numpy = name, numpy
+        self.op, self.arity, self.is_bool = OPERATIONS.get(name, (-1, 0, False))
+        self.is_ufunc = isinstance(numpy, np.ufunc) and numpy.nout == 1
+        self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
+        self.c_threshold = self.size_for_c()
+        self.threshold = min(self.c_threshold, LARGE if self.is_ufunc else NEVER)
+
+    def size_for_c(self) -> int:
+        """The size of a result from which on C is faster than NumPy, and a single thread no slower."""
+        if not self.arity or (NUMPY_HAS_SVML and self.name in SLOWER_IN_C):
+            return NEVER
+        is_vectorised = self.name not in SCALAR_IN_NUMPY and (NUMPY_HAS_SVML or self.name not in SVML)
+        return PARALLEL if self.is_ufunc and is_vectorised else FUSED
+
+    def __call__(self, *operands: Any) -> Any:
+        if self.arity == len(operands) and native.Backend.current == "c":
+            out = self.in_c(operands)
+            if out is not None:
+                return out
+        if self.is_ufunc:
+            out = self.new_result(operands)
+            if out is not None:
+                return self.numpy(*operands, out=out)
+        return self.numpy(*operands)
+
+    def in_c(self, operands: tuple[Any, ...]) -> Any:
+        """The result, if C can compute it."""
+        dtype, shapes, bytes_ = None, [], 0
+        for k, x in enumerate(operands):
+            if x.__class__ is np.ndarray:
+                if not x.flags.c_contiguous:
+                    return None
+                shapes.append(x.shape)
+                if x.dtype is dtype:
+                    continue
+                if x.dtype is BOOL:
+                    bytes_ |= BYTE << 4 * k
+                elif dtype is None and x.dtype in native.DTYPES:
+                    dtype = x.dtype
+                elif x.dtype != dtype:
+                    return None
+            elif x.__class__ is float or x.__class__ is int or (isinstance(x, np.generic) and x.dtype in native.DTYPES):
+                shapes.append(())
+            else:
+                return None
+        found = layout(*shapes)
+        if dtype is None or found is None:
+            return None
+        shape, rows, cols, layouts = found
+        size = rows * cols
+        if size < self.c_threshold:
+            return None
+        arrays = []
+        for x in operands:
+            if x.__class__ is not np.ndarray:
+                if isinstance(x, np.generic) and x.dtype != dtype:
+                    return None
+                x = np.array(x, dtype)
+            arrays.append(native.pointer(x))
+        out = pool.empty(shape, BOOL if self.is_bool else dtype)
+        place, call, code = native.pointer(out), CALLS[self.arity - 1], native.DTYPES[dtype]
+        for start in range(0, size, SLAB):
+            stop = min(start + SLAB, size)
+            if not native.done(call(self.op, code, layouts | bytes_, rows, cols, start, stop, place, *arrays)):
+                return None
+        return out
+
+    def new_result(self, operands: tuple[Any, ...]) -> np.ndarray[Any, Any] | None:
+        """An array of the pool for the result of a ufunc, if the operands are large, in C order and of NumPy's numbers."""
+        shapes, kinds = [], []
+        for x in operands:
+            if x.__class__ is np.ndarray and x.dtype.kind in "biufc" and x.flags.c_contiguous:
+                shapes.append(x.shape)
+                kinds.append(x.dtype)
+            elif x.__class__ is float or x.__class__ is int:
+                kinds.append(x.__class__)
+            else:
+                return None
+        key = tuple(kinds)
+        shape = np.broadcast_shapes(*shapes)
+        if math.prod(shape) < LARGE:
+            return None
+        if key not in self.dtypes:
+            self.dtypes[key] = self.numpy.resolve_dtypes((*key, None))[-1]  # type: ignore[attr-defined]
+        return pool.empty(shape, self.dtypes[key])

@@ -1,0 +1,37 @@
+"""The examples in the documents run as they stand."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from arrayad.namespace import METHODS, NUMPY, PUBLIC
+from arrayad.primitive import TABLE
+from arrayad.tensor import Tensor
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "kinks.md", ROOT / "docs" / "indexing.md"]
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+
+
+@pytest.fixture
+def unchanged_table() -> object:
+    """Take out again what an example declares."""
+    kept = [(table, dict(table)) for table in (TABLE, PUBLIC, METHODS, NUMPY)]
+    attributes = set(vars(Tensor))
+    yield
+    for table, before in kept:
+        table.clear()
+        table.update(before)
+    for name in set(vars(Tensor)) - attributes:
+        delattr(Tensor, name)
+
+
+@pytest.mark.usefixtures("unchanged_table")
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_examples(document: Path) -> None:
+    failed, tried = doctest.testfile(str(document), module_relative=False, optionflags=FLAGS, encoding="utf-8")
+    assert failed == 0
+    assert tried > 0
