@@ -11,14 +11,13 @@ import sys
 
 import numpy as np
 
-from arrayad import interop, linalg  # noqa: F401
-from arrayad.functions import creation, cumulative, einsum, elementwise, indexing, reduction, shape, sorting  # noqa: F401
+from arrayad import data, functions, interop, linalg, nn, optim, primitives, random, readers
+from arrayad.kernels import backend
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
-from arrayad.primitives import arithmetic, rounding, comparison, exponential, selection, special, trigonometric  # noqa: F401
-from arrayad.readers import cost, draw, show  # noqa: F401
 from arrayad.shaped import Shaped
 from arrayad.tensor import NAMESPACE, Tensor
+from arrayad.tracing import Tape
 from arrayad.transforms import grad, trace, value_and_grad, vjp
 from arrayad.version import __version__
 

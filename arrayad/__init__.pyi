@@ -4,32 +4,24 @@ from typing import Any
 
 import numpy as np
 
+from arrayad import data as data
+from arrayad import functions as functions
 from arrayad import interop as interop
-from arrayad.functions import creation as creation
-from arrayad.functions import elementwise as elementwise
-from arrayad.functions import indexing as indexing
-from arrayad.functions import linear_algebra as linalg as linear_algebra as linalg
-from arrayad.functions import reduction as reduction
-from arrayad.functions import scan as scans as scan as scans
-from arrayad.functions import shape as shape
-from arrayad.functions import sorting as sorting
+from arrayad import linalg as linalg
+from arrayad import nn as nn
+from arrayad import optim as optim
+from arrayad import primitives as primitives
+from arrayad import random as random
+from arrayad import readers as readers
+from arrayad.kernels import backend as backend
 from arrayad.modes import detect_anomaly as detect_anomaly
 from arrayad.modes import enable_grad as enable_grad
 from arrayad.modes import no_grad as no_grad
 from arrayad.namespace import PUBLIC as PUBLIC
-from arrayad.primitives import arithmetic as arithmetic
-from arrayad.primitives import comparison as comparison
-from arrayad.primitives import exponential as exponential
-from arrayad.primitives import rounding as rounding
-from arrayad.primitives import selection as selection
-from arrayad.primitives import special as special
-from arrayad.primitives import trigonometric as trigonometric
-from arrayad.readers import cost as cost
-from arrayad.readers import draw as draw
-from arrayad.readers import show as show
 from arrayad.shaped import Shaped as Shaped
 from arrayad.tensor import NAMESPACE as NAMESPACE
 from arrayad.tensor import Tensor as Tensor
+from arrayad.tracing import Tape as Tape
 from arrayad.transforms import grad as grad
 from arrayad.transforms import trace as trace
 from arrayad.transforms import value_and_grad as value_and_grad

@@ -16,7 +16,7 @@ from arrayad import kernels
 from arrayad.binding import bind, explained
 from arrayad.modes import MODES
 from arrayad.namespace import attach_operator, expose
-from arrayad.primitive import OUTPUT, Primitive, named, operand_names, operation
+from arrayad.primitive import OUTPUT, Operation, Primitive, named, operand_names, operation
 from arrayad.samples import Samples
 from arrayad.shaped import WEAK, Shaped, aval, is_weak
 from arrayad.tape import Entry, next_serial
@@ -152,7 +152,7 @@ def elementwise(
     public: bool = True,
     kind: type[Elementwise] = Elementwise,
     **columns: Any,
-) -> Callable[..., Any]:
+) -> Operation:
     """Declare an elementwise row and return the function that applies it.
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
@@ -171,7 +171,7 @@ def elementwise(
     return apply
 
 
-def undifferentiated(row: Elementwise) -> Callable[..., Any]:
+def undifferentiated(row: Elementwise) -> Operation:
     """The function of a row without derivatives: recorded in traces alone."""
     numpy, large, threshold, arity = row.numpy, row.large, row.large.threshold, row.arity
 
@@ -197,7 +197,7 @@ def undifferentiated(row: Elementwise) -> Callable[..., Any]:
     return named(apply, row)
 
 
-def unary(row: Elementwise) -> Callable[..., Any]:
+def unary(row: Elementwise) -> Operation:
     """The function of a row of one operand: one Python frame where the operand is a Tensor and no mode is on."""
     numpy, large, threshold = row.numpy, row.large, row.large.threshold
     keep_x, keep_y = 0 in row.needs[0], OUTPUT in row.needs[0]
@@ -231,7 +231,7 @@ def unary(row: Elementwise) -> Callable[..., Any]:
     return named(apply, row)
 
 
-def binary(row: Elementwise) -> Callable[..., Any]:
+def binary(row: Elementwise) -> Operation:
     """The function of a row of two operands, Tensors or Python numbers: one Python frame where no mode is on."""
     numpy, large, threshold = row.numpy, row.large, row.large.threshold
     (x1_for_1, x2_for_1, y_for_1), (x1_for_2, x2_for_2, y_for_2) = (

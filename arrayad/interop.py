@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.errors import describe
-from arrayad.namespace import NUMPY, PUBLIC
+from arrayad.namespace import NUMPY, PUBLIC, attach
 from arrayad.tensor import Tensor
 
 
@@ -63,5 +63,5 @@ def array_function(
         raise refuse(function, f"these arguments cannot be recorded ({error})") from None
 
 
-Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+attach("__array_ufunc__", array_ufunc)
+attach("__array_function__", array_function)

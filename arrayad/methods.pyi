@@ -84,8 +84,8 @@ class Methods:
     def astype(self, dtype: Any) -> Tensor:
         """`x` converted to `dtype`; between floating-point dtypes the derivative passes through."""
     @property
-    def at(self) -> None:
-        """`x.at[index]`: pure updates, which return a new Tensor."""
+    def at(self) -> Any:
+        """`x.at[index]`: updates of the elements that the index selects, which return a new Tensor (see `Update`)."""
     def atan(self) -> Tensor:
         """Inverse tangent: tan(y[i]) = x[i], y in (-π/2, π/2)."""
     def atanh(self) -> Tensor:
@@ -212,7 +212,7 @@ class Methods:
     def squeeze(self, axis: Any = None) -> Tensor:
         """Without the axes `axis`, which must have length 1; None drops every such axis."""
     def std(self, axis: Any = None, *, correction: Any = None, ddof: Any = None, keepdims: Any = False) -> Tensor:
-        """Standard deviation over `axis`: y = √(Σ (x - mean)² / (n - correction)); `ddof` is NumPy's name of `correction`."""
+        """Standard deviation over `axis`: y = √(Σ (x - mean)² / (n - correction)); `ddof` is NumPy's name of that."""
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Tensor:
         """Sum over `axis`: y = Σ x; booleans and small integers are summed as int64, as in NumPy."""
     def swapaxes(self, axis1: Any, axis2: Any) -> Tensor:

@@ -7,12 +7,14 @@ NumPy functions that accept a Tensor.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from arrayad.shaped import WEAK
 from arrayad.tensor import Tensor, rebind
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 PUBLIC: dict[str, Callable[..., Any]] = {}
 """The public functions of arrays by name, in the order of declaration."""
@@ -25,14 +27,14 @@ NUMPY: dict[Any, Callable[..., Any]] = {}
 
 
 def expose(
-    function: Callable[..., Any], name: str | None = None, *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
-) -> Callable[..., Any]:
+    function: Function, name: str | None = None, *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
+) -> Function:
     """Make `function` public as `name`, as a method (of another name, if `method` is one), and for NumPy's functions `numpy`."""
     name = name or function.__name__
     PUBLIC[name] = function
     if method:
         METHODS[method if isinstance(method, str) else name] = name
-        setattr(Tensor, method if isinstance(method, str) else name, function)
+        attach(method if isinstance(method, str) else name, function)
     for word in (numpy,) if isinstance(numpy, str) else numpy or (name,):
         theirs = getattr(np, word, None) or getattr(np.linalg, word, None)
         if theirs is not None:
@@ -40,12 +42,17 @@ def expose(
     return function
 
 
+def attach(name: str, found: Any) -> None:
+    """Make a function, or a property, part of Tensor."""
+    setattr(Tensor, name, found)
+
+
 def public(
     *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Function], Function]:
     """`expose` as a decorator."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Function) -> Function:
         return expose(function, method=method, numpy=numpy)
 
     return decorate
@@ -59,13 +66,13 @@ UNARY = frozenset(("neg", "pos", "abs", "invert"))
 def attach_operator(name: str, function: Callable[..., Any]) -> None:
     """Attach a row as Tensor's operator `name`, with its reflection and its in-place form where Python has them."""
     if name in UNARY:
-        setattr(Tensor, f"__{name}__", function)
+        attach(f"__{name}__", function)
     elif name in COMPARISONS:
-        setattr(Tensor, f"__{name}__", comparison(function))
+        attach(f"__{name}__", comparison(function))
     else:
-        setattr(Tensor, f"__{name}__", function)
-        setattr(Tensor, f"__r{name}__", lambda self, other: function(other, self))
-        setattr(Tensor, f"__i{name}__", lambda self, other: rebind(self, function(self, other), f"{name}, in place"))
+        attach(f"__{name}__", function)
+        attach(f"__r{name}__", lambda self, other: function(other, self))
+        attach(f"__i{name}__", lambda self, other: rebind(self, function(self, other), f"{name}, in place"))
 
 
 def comparison(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,9 @@ from arrayad.shaped import Shaped, aval
 from arrayad.tape import Entry, next_serial
 from arrayad.tensor import Tensor
 
+Operation = Callable[..., Tensor]
+"""The function that applies a row."""
+
 TABLE: dict[str, Primitive] = {}
 """Every primitive by name, in the order of declaration."""
 
@@ -93,7 +96,7 @@ def elements_of_input(output: Shaped, *operands: Any, **params: Any) -> float:
     return math.prod(operands[0].shape)
 
 
-def operation(primitive: Primitive) -> Callable[..., Any]:
+def operation(primitive: Primitive) -> Operation:
     """The function that applies a row, with the row's name and documentation.  It carries the row as `.primitive`."""
 
     def apply(*args: Any, **params: Any) -> Any:
@@ -105,7 +108,7 @@ def operation(primitive: Primitive) -> Callable[..., Any]:
 NOTHING_KEPT = (None, None)
 
 
-def quick(row: Primitive) -> Callable[..., Any]:
+def quick(row: Primitive) -> Operation:
     """The function of a row that keeps nothing of its first operand: one Python frame for a lone Tensor where no mode is on."""
     numpy = row.numpy
 
@@ -138,7 +141,7 @@ def quick(row: Primitive) -> Callable[..., Any]:
     return named(apply, row)
 
 
-def named(apply: Callable[..., Any], primitive: Primitive) -> Callable[..., Any]:
+def named(apply: Callable[..., Any], primitive: Primitive) -> Operation:
     apply.__name__ = apply.__qualname__ = primitive.name
     apply.__doc__ = primitive.doc
     apply.primitive = primitive  # type: ignore[attr-defined]
@@ -156,7 +159,7 @@ def linear(
     samples: Samples,
     cost: Callable[..., float] = nothing,
     selects: bool = False,
-) -> Callable[..., Any]:
+) -> Operation:
     """Declare a row that is linear in its one operand.
 
     `transpose(ct, x, **params)`, with `x` the operand's abstract value, gives the operand's cotangent.  A row that
@@ -187,7 +190,7 @@ def bilinear(
     transposes: tuple[Callable[..., Any], Callable[..., Any]],
     samples: Samples,
     cost: Callable[..., float],
-) -> Callable[..., Any]:
+) -> Operation:
     """Declare a row that is linear in each of its two operands.
 
     `transposes[0](ct, x1, x2, **params)` gives the cotangent of `x1`, of which it knows shape and dtype only, and
@@ -225,7 +228,7 @@ def general(
     residuals: tuple[int, ...] = (),
     cost: Callable[..., float] = elements_of_output,
     kind: str = "general",
-) -> Callable[..., Any]:
+) -> Operation:
     """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
 
     `residuals` lists the positions that the rules need: 0, 1, … for operands, `OUTPUT` for the output.  A row of `kind`

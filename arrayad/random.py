@@ -33,6 +33,7 @@ from arrayad.primitives import random_bits as rows
 from arrayad.primitives.comparison import less
 from arrayad.primitives.exponential import log
 from arrayad.primitives.indexing import getitem
+from arrayad.primitives.scan import cumulative_sum
 from arrayad.primitives.selection import at_least, at_most
 from arrayad.shaped import is_abstract, is_weak, normalize_axis
 from arrayad.tensor import Tensor, freeze, handle
@@ -220,7 +221,7 @@ class Generator:
         """Positions, each drawn alone."""
         if weights is None:
             return self.integers(count, size=shape)
-        steps = cumulative_sum(weights)
+        steps = cumulative_sum(weights, axis=0, reverse=False)
         u = self.random(shape) * getitem(steps, index=(-1,))
         return at_most(searchsorted(steps, u, side="right"), count - 1)  # type: ignore[no-any-return]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,8 +17,13 @@ class Tape:
     """A program without branches: inputs, entries in the order they ran, outputs, guards.
 
     `outputs` holds Tensors, whose histories are entries of this tape, and constants; `structure` says how they make up
-    the result.  `values` are the inputs' values, None where the tape was recorded by shapes alone.
+    the result.  `values` are the inputs' values, None where the tape was recorded by shapes alone.  The readers that
+    describe tapes attach themselves as the methods below.
     """
+
+    show: ClassVar[Callable[..., str]]
+    draw: ClassVar[Callable[..., Any]]
+    cost: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,

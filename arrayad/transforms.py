@@ -18,12 +18,13 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
+from arrayad.namespace import attach
 from arrayad.primitive import operand_names
 from arrayad.primitives.casting import identity
 from arrayad.readers.sweep import fitted, sweep
-from arrayad.shaped import Shaped, aval, is_abstract, is_weak
+from arrayad.shaped import aval, is_weak
 from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Entry, Located, Scope, Traced, collect, kept
-from arrayad.tensor import Tensor, freeze, handle, is_watched
+from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import Tape, record
 
 # --- what goes into a transform and what comes out ----------------------------------------------------------------
@@ -292,7 +293,7 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
             leaf.params.value = g if before is None else before + g
 
 
-Tensor.backward = backward  # type: ignore[attr-defined]
+attach("backward", backward)
 
 
 # --- traces --------------------------------------------------------------------------------------------------------

@@ -1,1 +1,13 @@
 """The public functions that are compositions of rows, by family, under the array API's and NumPy's names."""
+
+from arrayad.functions import (
+    creation,
+    einsum,
+    elementwise,
+    indexing,
+    linear_algebra,
+    reduction,
+    scan,
+    shape,
+    sorting,
+)

@@ -238,11 +238,13 @@ def linspace(
     if index(num) < 0:
         raise ValueError(f"[linspace] num is {num}; it must not be negative")
     if not isinstance(start, Tensor) and not isinstance(stop, Tensor):
-        bounds = [number("linspace", word, x) for word, x in (("start", start), ("stop", stop))]
-        return handle(np.linspace(*bounds, num, endpoint, dtype=dtype))
+        first, last = (number("linspace", word, x) for word, x in (("start", start), ("stop", stop)))
+        return handle(np.linspace(first, last, num, endpoint, dtype=dtype))
     if any(isinstance(x, Tensor | np.ndarray) and x.ndim for x in (start, stop)):
         raise ShapeError(f"[linspace] start is {describe(start)}, stop is {describe(stop)}; 0-d ones are needed")
-    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [np.float64]
+    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [
+        np.dtype(np.float64)
+    ]
     share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(*dtypes))
     made = start * (1 - share) + stop * share
     return made if dtype is None else asarray(made, dtype)
@@ -269,7 +271,7 @@ def triangle(x: Any, k: int, name: str, upper: bool) -> Tensor:
     x = asarray(x)
     if x.ndim < 2:
         raise ShapeError(f"[{name}] x is {describe(x)}; at least two axes are needed")
-    inside = np.tri(*x.shape[-2:], k - 1 if upper else k, np.bool_)
+    inside = np.tri(x.shape[-2], x.shape[-1], k - 1 if upper else k, dtype=np.bool_)
     return where(~inside if upper else inside, x, 0)
 
 

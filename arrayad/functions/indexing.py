@@ -12,7 +12,7 @@ from arrayad.errors import AbstractValueError, DTypeError, ShapeError, describe
 from arrayad.functions.creation import asarray
 from arrayad.functions.elementwise import maximum, minimum, power
 from arrayad.functions.shape import gathered, moveaxis, ravel
-from arrayad.namespace import public
+from arrayad.namespace import attach, public
 from arrayad.primitives import arithmetic
 from arrayad.primitives.broadcasting import broadcast_to, reduce_sum
 from arrayad.primitives.casting import astype
@@ -303,7 +303,7 @@ def at(x: Tensor) -> Any:
     return At(x)
 
 
-Tensor.at = property(at)  # type: ignore[attr-defined]
+attach("at", property(at))
 
 
 # --- functions -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 
 from arrayad.errors import ShapeError, describe
 from arrayad.functions.creation import asarray
-from arrayad.namespace import expose, public
+from arrayad.namespace import attach, expose, public
 from arrayad.primitives import shape as rows
 from arrayad.primitives.broadcasting import broadcast_to as repeat_to
 from arrayad.primitives.indexing import ARRAY, getitem
@@ -195,8 +195,8 @@ def matrix_transpose(x: Any) -> Tensor:
     return swapaxes(x, -1, -2)
 
 
-Tensor.T = property(transpose, doc="The axes reversed.")  # type: ignore[attr-defined]
-Tensor.mT = property(matrix_transpose, doc="The last two axes exchanged.")  # type: ignore[attr-defined]
+attach("T", property(transpose, doc="The axes reversed."))
+attach("mT", property(matrix_transpose, doc="The last two axes exchanged."))
 
 
 @public(method=True)

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from arrayad.kernels import native, pool
+from arrayad.kernels import native
+from arrayad.kernels.native import DTYPES, pointer
+from arrayad.kernels.pool import empty
 
 __all__ = ["LARGE", "Elementwise"]
 
@@ -40,12 +43,12 @@ FULL, SCALAR, ROW, COLUMN = map(native.constant, ("FULL", "SCALAR", "ROW", "COLU
 CALLS = [native.function(f"elementwise{arity}") for arity in range(1, 5)]
 OPERATIONS = native.operations()
 
-Layout = tuple[tuple[int, ...], int, int, int]
+Layout = tuple[tuple[int, ...], int, int, int, int]
 
 
 @functools.lru_cache(maxsize=4096)
 def layout(*shapes: tuple[int, ...]) -> Layout | None:
-    """(shape, rows, cols, layouts) of the result of operands in C order; None if they do not lie as the C kernels want.
+    """(shape, size, rows, cols, layouts) of the result of operands in C order; None if they do not lie as the C kernels want.
 
     The result is cut into rows and columns so that each operand has all of it, or a row, or a column, or one element.
     """
@@ -73,7 +76,7 @@ def layout(*shapes: tuple[int, ...]) -> Layout | None:
         return None
     cut = cuts.pop() if cuts else 0
     packed = sum(kind << 4 * k for k, kind in enumerate(kinds))
-    return shape, math.prod(shape[:cut]), math.prod(shape[cut:]), packed
+    return shape, math.prod(shape), math.prod(shape[:cut]), math.prod(shape[cut:]), packed
 
 
 class Elementwise:
@@ -87,6 +90,7 @@ class Elementwise:
     def __init__(self, name: str, numpy: Callable[..., Any]) -> None:
         self.name, self.numpy = name, numpy
         self.op, self.arity, self.is_bool = OPERATIONS.get(name, (-1, 0, False))
+        self.call = CALLS[self.arity - 1]
         self.is_ufunc = isinstance(numpy, np.ufunc) and numpy.nout == 1
         self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
         self.c_threshold = self.size_for_c()
@@ -112,51 +116,55 @@ class Elementwise:
 
     def in_c(self, operands: tuple[Any, ...]) -> Any:
         """The result, if C can compute it."""
-        dtype, shapes, bytes_ = None, [], 0
+        dtype, shapes, arrays, bytes_, has_scalars = None, [], [], 0, False
         for k, x in enumerate(operands):
-            if x.__class__ is np.ndarray:
+            if x.__class__ is ndarray:
+                own = x.dtype
+                if own is dtype:
+                    pass
+                elif own is BOOL:
+                    bytes_ |= BYTE << 4 * k
+                elif dtype is None and own in DTYPES:
+                    dtype = own
+                elif own != dtype:
+                    return None
                 if not x.flags.c_contiguous:
                     return None
                 shapes.append(x.shape)
-                if x.dtype is dtype:
-                    continue
-                if x.dtype is BOOL:
-                    bytes_ |= BYTE << 4 * k
-                elif dtype is None and x.dtype in native.DTYPES:
-                    dtype = x.dtype
-                elif x.dtype != dtype:
-                    return None
-            elif x.__class__ is float or x.__class__ is int or (isinstance(x, np.generic) and x.dtype in native.DTYPES):
+                arrays.append(pointer(x))
+            elif x.__class__ is float or x.__class__ is int or isinstance(x, np.generic):
                 shapes.append(())
+                arrays.append(x)
+                has_scalars = True
             else:
                 return None
         found = layout(*shapes)
         if dtype is None or found is None:
             return None
-        shape, rows, cols, layouts = found
-        size = rows * cols
+        shape, size, rows, cols, layouts = found
         if size < self.c_threshold:
             return None
-        arrays = []
-        for x in operands:
-            if x.__class__ is not np.ndarray:
-                if isinstance(x, np.generic) and x.dtype != dtype:
-                    return None
-                x = np.array(x, dtype)
-            arrays.append(native.pointer(x))
-        out = pool.empty(shape, BOOL if self.is_bool else dtype)
-        place, call, code = native.pointer(out), CALLS[self.arity - 1], native.DTYPES[dtype]
+        if has_scalars:
+            for k, x in enumerate(operands):
+                if x.__class__ is not ndarray:
+                    if isinstance(x, np.generic) and x.dtype != dtype:
+                        return None
+                    arrays[k] = pointer(np.array(x, dtype))
+        out = empty(shape, BOOL if self.is_bool else dtype)
+        place, call, code = pointer(out), self.call, DTYPES[dtype]
+        layouts |= bytes_
         for start in range(0, size, SLAB):
-            stop = min(start + SLAB, size)
-            if not native.done(call(self.op, code, layouts | bytes_, rows, cols, start, stop, place, *arrays)):
+            stop = start + SLAB if size - start > SLAB else size
+            refused = call(self.op, code, layouts, rows, cols, start, stop, place, *arrays)
+            if refused and not native.done(refused):
                 return None
         return out
 
-    def new_result(self, operands: tuple[Any, ...]) -> np.ndarray[Any, Any] | None:
+    def new_result(self, operands: tuple[Any, ...]) -> ndarray[Any, Any] | None:
         """An array of the pool for the result of a ufunc, if the operands are large, in C order and of NumPy's numbers."""
         shapes, kinds = [], []
         for x in operands:
-            if x.__class__ is np.ndarray and x.dtype.kind in "biufc" and x.flags.c_contiguous:
+            if x.__class__ is ndarray and x.dtype.kind in "biufc" and x.flags.c_contiguous:
                 shapes.append(x.shape)
                 kinds.append(x.dtype)
             elif x.__class__ is float or x.__class__ is int:
@@ -169,4 +177,4 @@ class Elementwise:
             return None
         if key not in self.dtypes:
             self.dtypes[key] = self.numpy.resolve_dtypes((*key, None))[-1]  # type: ignore[attr-defined]
-        return pool.empty(shape, self.dtypes[key])
+        return empty(shape, self.dtypes[key])

@@ -15,12 +15,11 @@ from arrayad.functions.reduction import any as any_of
 from arrayad.functions.reduction import floating, mean
 from arrayad.functions.reduction import max as max_of
 from arrayad.functions.shape import expand_dims, swapaxes
-from arrayad.nn.loss_functions import cross_entropy, mse_loss, nll_loss
 from arrayad.primitives import network as rows
-from arrayad.primitives.arithmetic import square
+from arrayad.primitives.arithmetic import sqrt, square
 from arrayad.primitives.comparison import equal
-from arrayad.primitives.exponential import sigmoid, softplus
-from arrayad.primitives.selection import relu, where
+from arrayad.primitives.exponential import sigmoid
+from arrayad.primitives.selection import where
 from arrayad.primitives.special import erfc
 from arrayad.primitives.trigonometric import tanh
 from arrayad.random import SHARED, Generator
@@ -138,7 +137,7 @@ def layer_norm(x: Any, normalized_shape: int | tuple[int, ...], weight: Any = No
         raise ShapeError(f"[layer_norm] x is {describe(x)}, normalized_shape {shape}; it must be that of x's last axes")
     axes = tuple(range(-len(shape), 0))
     centred = x - mean(x, axes, keepdims=True)
-    y = centred / (mean(square(centred), axes, keepdims=True) + eps) ** 0.5
+    y = centred / sqrt(mean(square(centred), axes, keepdims=True) + eps)
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias

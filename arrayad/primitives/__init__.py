@@ -1,1 +1,18 @@
 """The rows of the table, by family.  Importing a family declares its rows."""
+
+from arrayad.primitives import (
+    arithmetic,
+    casting,
+    comparison,
+    exponential,
+    indexing,
+    linear_algebra,
+    reduction,
+    rounding,
+    scan,
+    selection,
+    shape,
+    sorting,
+    special,
+    trigonometric,
+)

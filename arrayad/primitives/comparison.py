@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import elementwise
+from arrayad.primitive import Operation
 from arrayad.samples import Samples
 
 BOOLS = Samples(dtypes={0: "bool", 1: "bool"})
 
 
-def comparison(name: str, doc: str, numpy: Callable[..., Any], sign: str, latex: str, operator: str) -> Callable[..., Any]:
+def comparison(name: str, doc: str, numpy: Callable[..., Any], sign: str, latex: str, operator: str) -> Operation:
     return elementwise(
         name,
         doc,
@@ -39,7 +40,7 @@ greater_equal = comparison(
 
 def logic(
     name: str, doc: str, numpy: Callable[..., Any], arity: int, samples: Samples = BOOLS, **columns: Any
-) -> Callable[..., Any]:
+) -> Operation:
     return elementwise(name, doc, numpy=numpy, partials=(None,) * arity, samples=samples, **columns)
 
 

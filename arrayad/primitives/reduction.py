@@ -21,7 +21,8 @@ from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
-NONEMPTY = [*SHAPES, ((0, 3), {"axis": (1,)}), ((2, 1), {"axis": (1,)}), ((), {"axis": ()})]
+CASES: list[Any] = [*SHAPES, *EMPTY]
+NONEMPTY: list[Any] = [*SHAPES, ((0, 3), {"axis": (1,)}), ((2, 1), {"axis": (1,)}), ((), {"axis": ()})]
 
 
 def along(y: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -63,7 +64,7 @@ reduce_prod = general(
     jvp=product_jvp,
     vjp=product_vjp,
     residuals=(0,),
-    samples=Samples(cases=SHAPES + EMPTY),
+    samples=Samples(cases=CASES),
     cost=elements_of_input,
 )
 
@@ -175,7 +176,7 @@ reduce_any = general(
     """Whether any element over `axis` is not 0; nan is not 0.""",
     numpy=lambda x, *, axis: np.logical_or.reduce(x, axis=axis, dtype=np.bool_),
     shape=truths,
-    samples=Samples(cases=SHAPES + EMPTY, dtypes={0: "bool"}),
+    samples=Samples(cases=CASES, dtypes={0: "bool"}),
     cost=elements_of_input,
 )
 
@@ -184,7 +185,7 @@ reduce_all = general(
     """Whether every element over `axis` is not 0; nan is not 0.""",
     numpy=lambda x, *, axis: np.logical_and.reduce(x, axis=axis, dtype=np.bool_),
     shape=truths,
-    samples=Samples(cases=SHAPES + EMPTY, dtypes={0: "bool"}),
+    samples=Samples(cases=CASES, dtypes={0: "bool"}),
     cost=elements_of_input,
 )
 
@@ -233,7 +234,7 @@ euclidean_norm = general(
     jvp=norm_jvp,
     vjp=norm_vjp,
     residuals=(0, OUTPUT),
-    samples=Samples(cases=SHAPES + EMPTY + [((3, 1), {"axis": ()})], low=0.5),
+    samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5),
     cost=lambda output, x, **params: 2 * x.size,
 )
 
@@ -311,6 +312,6 @@ logsumexp = general(
     jvp=logsumexp_jvp,
     vjp=logsumexp_vjp,
     residuals=(0, OUTPUT),
-    samples=Samples(cases=[*SHAPES, ((3, 0), {"axis": (0,)}), ((), {"axis": ()})]),
+    samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})]),
     cost=lambda output, x, **params: 12 * x.size,
 )

@@ -1,0 +1,3 @@
+"""The readers of tapes, one in a file.  Those that describe a tape attach themselves to it as methods."""
+
+from arrayad.readers import cost, draw, show

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from arrayad import tree
 from arrayad.readers.replay import replay
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import Shaped, is_weak
 from arrayad.tape import CREATE_GRAPH
 from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, aval_of, is_member, record
-from arrayad import tree
 
 
 class Program(NamedTuple):
@@ -65,7 +65,7 @@ def cost(tape: Tape) -> Cost:
     )
 
 
-Tape.cost = cost  # type: ignore[attr-defined]
+Tape.cost = cost
 
 
 def joint_tape(tape: Tape) -> Tape:

@@ -42,7 +42,7 @@ def draw(tape: Tape, filename: str | os.PathLike[str] | None = None) -> Any:
     return graph
 
 
-Tape.draw = draw  # type: ignore[attr-defined]
+Tape.draw = draw
 
 
 def import_graphviz() -> Any:

@@ -8,7 +8,6 @@ elementwise row's partial is not constant, where an infinite partial could meet 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from arrayad.primitives.comparison import logical_and, logical_or
 from arrayad.tensor import Tensor

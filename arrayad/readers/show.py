@@ -60,7 +60,7 @@ def show(tape: Tape, reverse: bool = False) -> str:
     return "\n".join(rows)
 
 
-Tape.show = show  # type: ignore[attr-defined]
+Tape.show = show
 Tape.__str__ = show  # type: ignore[method-assign, assignment]
 
 

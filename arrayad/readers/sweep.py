@@ -20,9 +20,9 @@ from arrayad.elementwise import LARGE, Elementwise
 from arrayad.errors import DerivativeError
 from arrayad.modes import MODES, current_mode
 from arrayad.primitives.arithmetic import add
+from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.casting import astype
 from arrayad.primitives.comparison import not_equal
-from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either

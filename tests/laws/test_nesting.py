@@ -71,7 +71,7 @@ FUNCTIONS = {
         x > (o[0] * 0.5 if o else 0.1), m.exp(x) * (o[-1] if o else 1.0), m.tanh(x * (o[0] if o else 2.0))
     ),
     "matrix": lambda m, x, o: m.tanh(m.matvec(x)) * (m.matvec(o[-1]) if o else x),
-    "indexing": lambda m, x, o: x[np.array([2, 0, 0])] * m.exp((o[0] if o else x))[1] + x[1] * x,
+    "indexing": lambda m, x, o: x[np.array([2, 0, 0])] * m.exp(o[0] if o else x)[1] + x[1] * x,
     "assignment": lambda m, x, o: set_at(x, 1, m.sin(x[0]) * (o[-1][2] if o else 2.0)) * (o[0] if o else x),
     "sum": lambda m, x, o: m.total(x * x) * m.cos(x) + (m.total(o[0] * x) if o else 0.0),
     "twice": lambda m, x, o: (lambda a, b: a * b + m.sin(a))(x, x) * (m.exp(o[-1]) * o[0] if o else 1.0),

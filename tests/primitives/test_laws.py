@@ -11,8 +11,8 @@ from drawing import Case, every_case
 import arrayad as ad
 from arrayad import kernels
 from arrayad.elementwise import Elementwise
-from arrayad.readers.replay import replay
 from arrayad.primitive import TABLE
+from arrayad.readers.replay import replay
 from arrayad.shaped import Shaped, aval
 from arrayad.tensor import Tensor, handle
 

@@ -31,9 +31,9 @@ def scanned(
     axis = normalize_axis(0 if axis is None else axis, x.ndim, name)
     y = row(x, axis=axis, reverse=False)
     if initial is None:
-        return y  # type: ignore[no-any-return]
+        return y
     start = full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), initial, x.dtype)
-    return concat(start, y, axis=axis)  # type: ignore[no-any-return]
+    return concat(start, y, axis=axis)
 
 
 @public()
