@@ -19,7 +19,7 @@ from arrayad.namespace import attach_operator, expose
 from arrayad.primitive import OUTPUT, Operation, Primitive, named, operand_names, operation
 from arrayad.samples import Samples
 from arrayad.shaped import WEAK, Shaped, aval, is_weak
-from arrayad.tape import Entry, next_serial
+from arrayad.tape import Entry, merge, next_serial
 from arrayad.tensor import Tensor
 
 Partial = Callable[..., Any] | None
@@ -132,7 +132,7 @@ class Elementwise(Primitive):
 
 def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a function's positional parameters."""
-    code = function.__code__  # type: ignore[attr-defined]
+    code = function.__code__
     return tuple(code.co_varnames[: code.co_argcount])
 
 
@@ -156,9 +156,10 @@ def elementwise(
     """Declare an elementwise row and return the function that applies it.
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
-    type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the name of the exact
-    function, or a Python expression of `mp` and the operands; `cost` the floating-point operations for an element;
-    `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns` what a `kind` of its own takes beside these.
+    type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the exact
+    function, a Python expression of `mp` and the operands; `cost` the floating-point operations for an element;
+    `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns`
+    what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
     row.c, row.latex, row.text, row.mpmath = c, latex, text, mpmath
@@ -295,14 +296,11 @@ def binary(row: Elementwise) -> Operation:
             e.avals = (aval(v1), aval(v2))
         else:
             e.avals = None
-        e.scopes = h1.scopes if h2 is None or (h1 is not None and h1.scopes is h2.scopes) else joined(h1, h2)
+        if h2 is None or (h1 is not None and h1.scopes is h2.scopes):
+            e.scopes = h1.scopes  # type: ignore[union-attr]  # one of the two is recorded
+        else:
+            e.scopes = h2.scopes if h1 is None else merge((h1.scopes, h2.scopes))
         return out
 
     return named(apply, row)
 
-
-def joined(first: Entry | None, second: Entry) -> frozenset[Any]:
-    """The scopes of an entry whose parents do not share theirs."""
-    if first is None:
-        return second.scopes
-    return frozenset(scope for parent in (first, second) for scope in parent.scopes if scope.open)

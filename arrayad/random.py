@@ -33,7 +33,6 @@ from arrayad.primitives import random_bits as rows
 from arrayad.primitives.comparison import less
 from arrayad.primitives.exponential import log
 from arrayad.primitives.indexing import getitem
-from arrayad.primitives.scan import cumulative_sum
 from arrayad.primitives.selection import at_least, at_most
 from arrayad.shaped import is_abstract, is_weak, normalize_axis
 from arrayad.tensor import Tensor, freeze, handle
@@ -221,7 +220,7 @@ class Generator:
         """Positions, each drawn alone."""
         if weights is None:
             return self.integers(count, size=shape)
-        steps = cumulative_sum(weights, axis=0, reverse=False)
+        steps = cumulative_sum(weights)
         u = self.random(shape) * getitem(steps, index=(-1,))
         return at_most(searchsorted(steps, u, side="right"), count - 1)  # type: ignore[no-any-return]
 

@@ -44,7 +44,7 @@ class Shaped:
         return describe(self)
 
     def __eq__(self, other: object) -> bool:
-        return other.__class__ is Shaped and (self.shape, self.dtype) == (other.shape, other.dtype)  # type: ignore[attr-defined]
+        return other.__class__ is Shaped and (self.shape, self.dtype) == (other.shape, other.dtype)
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype))

@@ -50,27 +50,27 @@ class Tensor(Methods):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self.value.shape  # type: ignore[no-any-return]
+        return self.value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """NumPy's dtype of the elements."""
-        return self.value.dtype  # type: ignore[no-any-return]
+        return self.value.dtype
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.value.ndim  # type: ignore[no-any-return]
+        return self.value.ndim
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.value.size  # type: ignore[no-any-return]
+        return self.value.size
 
     @property
     def nbytes(self) -> int:
         """The bytes that the elements take."""
-        return self.value.nbytes  # type: ignore[no-any-return]
+        return self.value.nbytes
 
     @property
     def device(self) -> str:
@@ -176,7 +176,7 @@ class Tensor(Methods):
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
             raise TypeError("[iter] a 0-d Tensor cannot be iterated over; use item()")
-        return (self[i] for i in range(self.shape[0]))  # type: ignore[index]
+        return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, element: Any) -> bool:
         return bool((concrete(self, "in") == np.asarray(element)).any())
@@ -204,7 +204,7 @@ class Tensor(Methods):
         if self.grad is not None:
             copied.grad = self.grad.detach()
         memo[id(self)] = copied
-        return copied  # type: ignore[no-any-return]
+        return copied
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         value = np.asarray(concrete(self, "a copy"))
@@ -331,7 +331,7 @@ def rebind(tensor: Tensor, new: Tensor, name: str) -> Tensor:
     if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
         raise DTypeError(f"[{name}] the result is {describe(new)}, which {describe(tensor)} cannot hold; use astype")
     if new.dtype != tensor.dtype:
-        new = new.astype(tensor.dtype)  # type: ignore[attr-defined]
+        new = new.astype(tensor.dtype)
     if is_watched(tensor):
         if not current_mode().quiet:
             raise DerivativeError(

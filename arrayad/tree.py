@@ -68,7 +68,7 @@ def join(kind: Any, keys: tuple[Any, ...], children: list[Any]) -> Any:
         return kind(children)
     if issubclass(kind, tuple):
         return kind(*children)
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return kind(**dict(zip(keys, children, strict=True)))
     result = {} if kind is dict else kind()
     result.update(zip(keys, children, strict=True))

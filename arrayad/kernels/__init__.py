@@ -29,8 +29,22 @@ from arrayad.kernels.pool import empty
 from arrayad.kernels.training import adam, cross_entropy, cross_entropy_vjp, sgd
 
 __all__ = [
-    *("LARGE", "elementwise", "reduction", "scan", "rowwise", "cross_entropy", "cross_entropy_vjp", "sgd", "adam", "empty"),
-    *("backend", "info", "isas", "set_isa", "set_threads", "why_not_native"),
+    "LARGE",
+    "adam",
+    "backend",
+    "cross_entropy",
+    "cross_entropy_vjp",
+    "elementwise",
+    "empty",
+    "info",
+    "isas",
+    "reduction",
+    "rowwise",
+    "scan",
+    "set_isa",
+    "set_threads",
+    "sgd",
+    "why_not_native",
 ]
 
 

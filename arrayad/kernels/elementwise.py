@@ -92,6 +92,9 @@ class Elementwise:
         self.op, self.arity, self.is_bool = OPERATIONS.get(name, (-1, 0, False))
         self.call = CALLS[self.arity - 1]
         self.is_ufunc = isinstance(numpy, np.ufunc) and numpy.nout == 1
+        self.threshold = LARGE if self.is_ufunc or self.op < 0 else 0
+        self.all_full = sum(FULL << 4 * k for k in range(self.arity))
+        self.call = CALLS[self.arity - 1]
         self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
         self.c_threshold = self.size_for_c()
         self.threshold = min(self.c_threshold, LARGE if self.is_ufunc else NEVER)
@@ -105,7 +108,9 @@ class Elementwise:
 
     def __call__(self, *operands: Any) -> Any:
         if self.arity == len(operands) and native.Backend.current == "c":
-            out = self.in_c(operands)
+            out = self.alike_in_c(operands)
+            if out is None:
+                out = self.in_c(operands)
             if out is not None:
                 return out
         if self.is_ufunc:
@@ -113,6 +118,22 @@ class Elementwise:
             if out is not None:
                 return self.numpy(*operands, out=out)
         return self.numpy(*operands)
+
+    def alike_in_c(self, operands: tuple[Any, ...]) -> Any:
+        """The result, if the operands are small arrays of one shape and dtype: with no more questions than that takes."""
+        x = operands[0]
+        if x.__class__ is not np.ndarray or x.size >= LARGE:
+            return None
+        dtype, shape, n = x.dtype, x.shape, x.size
+        for y in operands:
+            if y.__class__ is not np.ndarray or y.dtype is not dtype or y.shape != shape or not y.flags.c_contiguous:
+                return None
+        if dtype not in native.DTYPES:
+            return None
+        out = np.empty(shape, BOOL if self.is_bool else dtype)
+        places = map(native.pointer, operands)
+        code = native.DTYPES[dtype]
+        return out if native.done(self.call(self.op, code, self.all_full, 1, n, 0, n, native.pointer(out), *places)) else None
 
     def in_c(self, operands: tuple[Any, ...]) -> Any:
         """The result, if C can compute it."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS = "/sys/fs/cgroup"
 MOST_THREADS = 1024
 
 
@@ -34,18 +33,19 @@ def cgroup_quota() -> tuple[int, int] | None:
 
     As a container sees it, its own group being the root of the mount: cgroup v2, then v1.
     """
-    words = read(CGROUPS / "cpu.max").split()
+    words = read(f"{CGROUPS}/cpu.max").split()
     if not words:
-        words = [read(CGROUPS / "cpu" / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+        words = [read(f"{CGROUPS}/cpu/cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
     if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]):
         return int(words[0]), int(words[1])
     return None
 
 
-def read(path: Path) -> str:
+def read(path: str) -> str:
     """The text of a file; "" where there is none."""
     try:
-        return path.read_text(encoding="ascii")
+        with open(path, encoding="ascii") as file:
+            return file.read()
     except OSError:
         return ""
 

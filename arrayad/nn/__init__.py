@@ -17,7 +17,23 @@ from arrayad.nn.regularization import Dropout
 from arrayad.nn.sparse import Embedding
 
 __all__ = [
-    *("functional", "functional_call", "Module", "Parameter", "ModuleList", "Sequential"),
-    *("Linear", "Flatten", "Embedding", "LayerNorm", "Dropout"),
-    *("ReLU", "Tanh", "Sigmoid", "GELU", "SiLU", "Softmax", "CrossEntropyLoss", "MSELoss"),
+    "functional",
+    "functional_call",
+    "Module",
+    "Parameter",
+    "ModuleList",
+    "Sequential",
+    "Linear",
+    "Flatten",
+    "Embedding",
+    "LayerNorm",
+    "Dropout",
+    "ReLU",
+    "Tanh",
+    "Sigmoid",
+    "GELU",
+    "SiLU",
+    "Softmax",
+    "CrossEntropyLoss",
+    "MSELoss",
 ]

@@ -19,7 +19,9 @@ class ModuleList(Module):
     def append(self, module: Module) -> ModuleList:
         """Add a module to the end; returns the list."""
         if not isinstance(module, Module):
-            raise TypeError(f"[{type(self).__name__}] {type(module).__name__} came, a module is needed; functions go into forward")
+            raise TypeError(
+                f"[{type(self).__name__}] {type(module).__name__} came, a module is needed; functions go into forward"
+            )
         setattr(self, str(len(self)), module)
         return self
 

@@ -15,11 +15,12 @@ from arrayad.functions.reduction import any as any_of
 from arrayad.functions.reduction import floating, mean
 from arrayad.functions.reduction import max as max_of
 from arrayad.functions.shape import expand_dims, swapaxes
+from arrayad.nn.loss_functions import cross_entropy, mse_loss, nll_loss
 from arrayad.primitives import network as rows
 from arrayad.primitives.arithmetic import sqrt, square
 from arrayad.primitives.comparison import equal
-from arrayad.primitives.exponential import sigmoid
-from arrayad.primitives.selection import where
+from arrayad.primitives.exponential import sigmoid, softplus
+from arrayad.primitives.selection import relu, where
 from arrayad.primitives.special import erfc
 from arrayad.primitives.trigonometric import tanh
 from arrayad.random import SHARED, Generator
@@ -27,9 +28,23 @@ from arrayad.shaped import normalize_axis
 from arrayad.tensor import Tensor
 
 __all__ = [
-    *("relu", "sigmoid", "tanh", "gelu", "silu", "softplus", "softmax", "log_softmax"),
-    *("linear", "embedding", "one_hot", "layer_norm", "dropout", "scaled_dot_product_attention"),
-    *("cross_entropy", "nll_loss", "mse_loss"),
+    "relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "silu",
+    "softplus",
+    "softmax",
+    "log_softmax",
+    "linear",
+    "embedding",
+    "one_hot",
+    "layer_norm",
+    "dropout",
+    "scaled_dot_product_attention",
+    "cross_entropy",
+    "nll_loss",
+    "mse_loss",
 ]
 
 ROOT_HALF = math.sqrt(0.5)
@@ -124,7 +139,9 @@ def one_hot(x: Any, num_classes: int = -1) -> Tensor:
     return asarray(equal(expand_dims(labels, -1), np.arange(count)), np.int64)
 
 
-def layer_norm(x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+def layer_norm(
+    x: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Tensor:
     """Each element less the mean, over the standard deviation: y = (x - mean) / √(variance + eps) · weight + bias.
 
     Mean and variance run over the last axes, of `normalized_shape`, in which `weight` and `bias` are.

@@ -45,7 +45,9 @@ def class_labels(name: str, x: Tensor, target: Any) -> Tensor:
     if labels.dtype.kind not in "iu":
         raise DTypeError(f"[{name}] labels must be integers, {describe(labels)} came; use astype")
     if labels.shape != x.shape[:-1]:
-        raise ShapeError(f"[{name}] input is {describe(x)} with the classes last, labels {describe(labels)}; the other axes must agree")
+        raise ShapeError(
+            f"[{name}] input is {describe(x)} with the classes last, labels {describe(labels)}; the other axes must agree"
+        )
     return labels
 
 

@@ -224,8 +224,7 @@ class Skeleton:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Skeleton) and (
-            self.module is other.module
-            or (type(self.module) is type(other.module) and repr(self.module) == repr(other.module))
+            self.module is other.module or (type(self.module) is type(other.module) and repr(self.module) == repr(other.module))
         )
 
     def __hash__(self) -> int:

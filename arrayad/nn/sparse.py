@@ -19,9 +19,7 @@ class Embedding(Module):
     **Parameters** `weight` begins standard normal; `rng`: by default the shared generator (`arrayad.random.manual_seed`).
     """
 
-    def __init__(
-        self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32, rng: Generator | None = None
-    ) -> None:
+    def __init__(self, num_embeddings: int, embedding_dim: int, dtype: Any = np.float32, rng: Generator | None = None) -> None:
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.weight = standard_normal((num_embeddings, embedding_dim), dtype, rng)

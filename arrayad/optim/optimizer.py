@@ -35,7 +35,9 @@ class Optimizer:
             raise ValueError(f"[{name}] params is empty; pass model.parameters(), or a list of Tensors")
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not is_watched(p):
-                raise ValueError(f"[{name}] params[{i}] is {describe(p)}; a leaf that requires grad is needed: tensor(…, requires_grad=True)")
+                raise ValueError(
+                    f"[{name}] params[{i}] is {describe(p)}; a leaf that requires grad is needed: tensor(…, requires_grad=True)"
+                )
         if len({id(p) for p in self.params}) < len(self.params):
             raise ValueError(f"[{name}] a Tensor stands twice among params, which would move it twice a step; leave one out")
         self.steps = [0] * len(self.params)
@@ -92,7 +94,9 @@ class Optimizer:
         for i, (remembered, p) in enumerate(zip(state_dict["state"], self.params, strict=True)):
             for key, array in remembered.items():
                 if key not in self.memory or np.shape(array) != p.shape:
-                    raise ShapeError(f"[{name}] the state's {key} of parameter {i} is {describe(array)}, the parameter {describe(p)}")
+                    raise ShapeError(
+                        f"[{name}] the state's {key} of parameter {i} is {describe(array)}, the parameter {describe(p)}"
+                    )
         for key in self.hyperparameters:
             setattr(self, key, state_dict[key])
         self.steps = list(state_dict["steps"])

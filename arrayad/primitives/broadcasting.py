@@ -12,8 +12,8 @@ from arrayad.primitives.shape import reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
-SHAPES = [((2, 3, 4), {"axis": (1,)}), ((2, 3, 4), {"axis": (0, 2)}), ((5,), {"axis": (0,)}), ((2, 3), {"axis": (0, 1)})]
-EMPTY = [((0, 3), {"axis": (0,)}), ((3, 0), {"axis": (0,)}), ((), {"axis": ()})]
+SHAPES: list[Any] = [((2, 3, 4), {"axis": (1,)}), ((2, 3, 4), {"axis": (0, 2)}), ((5,), {"axis": (0,)}), ((2, 3), {"axis": (0, 1)})]
+EMPTY: list[Any] = [((0, 3), {"axis": (0,)}), ((3, 0), {"axis": (0,)}), ((), {"axis": ()})]
 
 
 def without(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:

@@ -150,6 +150,8 @@ logaddexp = elementwise(
     "logaddexp",
     """Logarithm of a sum of exponentials, without overflow: y[i] = ln(e ^ x1[i] + e ^ x2[i]).
 
+    Where the result passes through 0 it is right to the last place of the larger operand, not of its own.
+
     **Kinks** where both operands are the same infinity, they share the derivative.
     """,
     numpy=np.logaddexp,
@@ -157,6 +159,7 @@ logaddexp = elementwise(
     partials=(share_of_first, share_of_second),
     latex=r"\ln(e^{{{x1}}} + e^{{{x2}}})",
     mpmath="mp.log(mp.exp(x1) + mp.exp(x2))",
+    samples=Samples(low=0.0, high=6.0),
     cost=30,
 )
 

@@ -21,7 +21,13 @@ from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 from arrayad.tensor import handle
 
-CASES: list[Any] = [((3, 4), {"axis": 1}), ((3, 4), {"axis": 0}), ((2, 3, 2), {"axis": 1}), ((5,), {"axis": 0}), ((0, 3), {"axis": 1})]
+CASES: list[Any] = [
+    ((3, 4), {"axis": 1}),
+    ((3, 4), {"axis": 0}),
+    ((2, 3, 2), {"axis": 1}),
+    ((5,), {"axis": 0}),
+    ((0, 3), {"axis": 1}),
+]
 EMPTY: list[Any] = [((3, 0), {"axis": 1})]
 PAIRS: list[Any] = [((shape, shape), params) for shape, params in CASES + EMPTY]
 

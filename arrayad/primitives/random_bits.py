@@ -44,7 +44,11 @@ def samples(params: list[dict[str, Any]]) -> Samples:
 
 
 REAL = [{"shape": shape, "dtype": np.dtype(dtype)} for shape in ((3,), (2, 3), (), (0,)) for dtype in ("float32", "float64")]
-INTEGER = [{"shape": (2, 3), "low": -2, "high": 5}, {"shape": (), "low": 0, "high": 1 << 62}, {"shape": (0,), "low": 0, "high": 1}]
+INTEGER = [
+    {"shape": (2, 3), "low": -2, "high": 5},
+    {"shape": (), "low": 0, "high": 1 << 62},
+    {"shape": (0,), "low": 0, "high": 1},
+]
 
 
 def uniform_kernel(key: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any) -> Any:

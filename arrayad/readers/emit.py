@@ -50,7 +50,7 @@ def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
 def define(name: str, parameters: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., Any]:
     """The Python function of these statements, over the names in `scope`."""
     exec("\n    ".join([f"def {name}({parameters}):", *lines]), scope)
-    return scope[name]  # type: ignore[no-any-return]
+    return scope[name]
 
 
 def c_statements(tape: Tape) -> str | None:

@@ -148,12 +148,13 @@ def pull_plainly(
     row, residuals, avals = entry.primitive, entry.residuals, entry.avals
     pulls = row.pulls or pulls_of(row)
     for i, parent in enumerate(entry.parents):
-        if parent is None or scope not in parent.scopes or pulls[i] is None:
+        kernel = pulls[i]
+        if parent is None or scope not in parent.scopes or kernel is None:
             continue
-        g = pulls[i](ct, residuals)
+        g = kernel(ct, residuals)
         found = None
         if mask is not None or row.kind == "selection":
-            g, found = masked_product(entry, i, g, mask, pulls[i] is passed, limit)
+            g, found = masked_product(entry, i, g, mask, kernel is passed, limit)
         if avals is not None:
             g, found = fitted(g, avals[i], found)
         cotangents.give(parent, g, found)
@@ -168,7 +169,7 @@ def pull_by_rule(
     y, xs = residual_handles(entry, limit)
     found = row.vjp(needed, ct if ct.__class__ is Tensor else handle(ct), y, *xs, **entry.params)
     for i, (parent, need, g) in enumerate(zip(entry.parents, needed, found, strict=True)):
-        if not need or g is None:
+        if parent is None or not need or g is None:
             continue
         carried = None
         if isinstance(row, Elementwise):
