@@ -173,11 +173,10 @@ def reference() -> str:
 
 
 def families() -> dict[str, list[str]]:
-    """The public names by the first sentence of the module that defines them."""
+    """The public names by family: the name of the module that defines them."""
     found: dict[str, list[str]] = {}
     for name, function in PUBLIC.items():
-        module = family_module(function)
-        title = (sys.modules[module].__doc__ or module).strip().split("\n")[0].rstrip(".")
+        title = family_module(function).rpartition(".")[2].replace("_", " ").capitalize()
         found.setdefault(title, []).append(name)
     return {title: sorted(names) for title, names in sorted(found.items())}
 
@@ -194,7 +193,7 @@ def section(name: str) -> list[str]:
     row = getattr(function, "primitive", None)
     arguments = ", ".join(operand_names(row.arity)) if row is not None else str(inspect.signature(function)).split(" ->")[0][1:-1]
     lines = [f"### `{name}({arguments})`", "", inspect.getdoc(function) or "", ""]
-    if isinstance(row, Elementwise) and row.latex:
+    if isinstance(row, Elementwise) and row.latex and row.differentiable:
         lines += formulas(row)
     return lines
 

@@ -2,8 +2,10 @@
  * Every operation of ops.def against its own body, computed in long double for one element at a time.
  *
  * A body may lose digits that long double keeps (by cancellation, or near a pole), so the body in T, scalar and by libm,
- * gives the scale: the kernel may err by 4 ulp for each function that it calls, and by 8 times what the scalar body errs.
+ * gives the scale: the kernel may err by 4 ulp for each of up to four functions that it calls, and by 8 times what the
+ * scalar body errs.
  */
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -133,8 +135,7 @@ static void check(int op, int dtype, const int layouts[4], int64_t rows, int64_t
         if (is_bool || scalar != scalar || isinf(scalar)) /* beyond the range of T, or a question: the body in T decides */
             check_close(got, scalar, dtype, 0.0, 0.0);
         else
-            check_close(got, exact, dtype, 16.0 + 8.0 * (double)(fabsl(scalar - exact) / fabsl(exact) / (dtype ? 0x1p-52 : 0x1p-23)),
-                        exact == 0.0 ? fabsl(scalar) : 0.0);
+            check_close(got, exact, dtype, 16.0, 8.0L * fabsl(scalar - exact) / (dtype ? DBL_EPSILON : FLT_EPSILON));
     }
     for (int k = 0; k < arity; ++k)
         free(x[k]);

@@ -67,16 +67,15 @@ void check_close(double got, long double wanted, int dtype, double ulps, long do
 {
     long double epsilon = dtype ? DBL_EPSILON : FLT_EPSILON, tiny = dtype ? DBL_MIN : FLT_MIN;
     long double largest = dtype ? DBL_MAX : FLT_MAX;
-    if (wanted != wanted) {
-        CHECK(got != got);
-    } else if (fabsl(wanted) > largest) {
-        CHECK(signbit(got) == signbit(wanted) && fabs(got) > 0.999 * (double)largest);
-    } else {
-        long double allowed = epsilon * ((long double)ulps * fmaxl(fabsl(wanted), tiny) + slack);
-        if (!(fabsl((long double)got - wanted) <= allowed))
-            fprintf(stderr, "%.17g came, %.20Lg was wanted\n", got, wanted);
-        CHECK(fabsl((long double)got - wanted) <= allowed);
-    }
+    long double allowed = epsilon * ((long double)ulps * fmaxl(fabsl(wanted), tiny) + slack);
+    int is_close = fabsl((long double)got - wanted) <= allowed;
+    if (wanted != wanted)
+        is_close = got != got;
+    else if (fabsl(wanted) > largest)
+        is_close = (got < 0.0) == (wanted < 0.0L) && fabs(got) > 0.999 * (double)largest;
+    if (!is_close)
+        fprintf(stderr, "%.17g came, %.20Lg was wanted\n", got, wanted);
+    CHECK(is_close);
 }
 
 int main(void)
