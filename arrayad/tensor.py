@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from arrayad import tree
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe, user_line, user_stacklevel
 from arrayad.modes import current_mode
 from arrayad.shaped import Shaped, is_abstract
@@ -223,6 +224,9 @@ class Tensor(Methods):
 
 NAMESPACE: dict[str, Any] = {}
 """The package, put here by itself for `__array_namespace__`."""
+
+
+tree.LEAVES.add(Tensor)
 
 
 def handle(value: Any, history: Any = None) -> Tensor:

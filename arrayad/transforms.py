@@ -30,18 +30,10 @@ from arrayad.tracing import Tape, record
 # --- what goes into a transform and what comes out ----------------------------------------------------------------
 
 
-def fresh(x: Any, scope: Scope, name: str) -> Tensor:
-    """The transform's own input: the caller's value under a new identity entry.
-
-    **Raises** `DTypeError` for integers and booleans, of which there is no derivative.
-    """
+def fresh(x: Any, scope: Scope) -> Tensor:
+    """The transform's own input: the caller's value under a new identity entry."""
     if x.__class__ is not Tensor:
-        try:
-            x = handle(freeze(np.asarray(x)))
-        except ValueError as error:
-            raise ShapeError(f"{name} is not an array: {error}") from None
-    if x.dtype.kind not in "fc":
-        raise DTypeError(f"{name} is {describe(x)}; derivatives are of floating-point arguments only: write 3.0, or use astype")
+        x = handle(freeze(np.asarray(x)))
     traced = isinstance(x.history, Traced) and x.history.trace.open
     entry = Traced() if traced else Entry()
     entry.serial = scope.serial
@@ -58,6 +50,18 @@ def fresh(x: Any, scope: Scope, name: str) -> Tensor:
     return handle(x.value, entry)
 
 
+def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
+    """**Raises** `DTypeError` for integers and booleans, of which there is no derivative, and for what is no array."""
+    if all(x.__class__ is float or (hasattr(x, "dtype") and x.dtype.kind in "fc") for x in leaves):
+        return
+    for path, x in tree.paths(primals, "argument "):
+        x = x if x.__class__ is Tensor else np.asarray(x)
+        if x.dtype.kind not in "fc":
+            raise DTypeError(
+                f"[{name}] {path} is {describe(x)}; derivatives are of floating-point arguments only: write 3.0, or use astype"
+            )
+
+
 def released(y: Tensor, scope: Scope) -> Tensor:
     """An output as those see it who began before the scope."""
     return handle(y.value, kept(y.history, scope.serial))
@@ -69,10 +73,15 @@ def result_leaves(name: str, out: Any) -> tuple[list[Tensor], tree.Structure]:
     **Raises** `TypeError` for a leaf that is no array, such as a closure, whose captured values would mix derivatives up.
     """
     leaves, structure = tree.flatten(out)
-    for path, leaf in tree.paths(out, "the result"):
-        if not isinstance(leaf, Tensor | np.ndarray | np.generic) and not is_weak(leaf):
-            raise TypeError(f"[{name}] {path} is {type(leaf).__name__}; a transformed function must return arrays")
+    if not all(map(is_array, leaves)):
+        path, leaf = next((path, leaf) for path, leaf in tree.paths(out, "the result") if not is_array(leaf))
+        raise TypeError(f"[{name}] {path} is {type(leaf).__name__}; a transformed function must return arrays")
     return [y if y.__class__ is Tensor else handle(np.asarray(y)) for y in leaves], structure
+
+
+def is_array(leaf: Any) -> bool:
+    """Whether a leaf of a result can be a Tensor."""
+    return leaf.__class__ is Tensor or isinstance(leaf, np.ndarray | np.generic) or is_weak(leaf)
 
 
 def seed(y: Tensor, ct: Any, name: str) -> Any:
@@ -90,12 +99,12 @@ def zeros_like(x: Any) -> Tensor:
 class Linearized:
     """A run of a function under a scope: its outputs, and the sweep back to its inputs."""
 
-    def __init__(self, name: str, function: Callable[..., Any], primals: Any, paths: str) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], primals: Any) -> None:
         self.name = name
         self.scope = scope = Scope()
         leaves, self.structure = tree.flatten(primals)
-        names = [f"[{name}] {path}" for path, _ in tree.paths(primals, paths)]
-        self.inputs = [fresh(x, scope, path) for x, path in zip(leaves, names, strict=True)]
+        check_differentiable(name, primals, leaves)
+        self.inputs = [fresh(x, scope) for x in leaves]
         self.avals = [aval(x.value) for x in self.inputs]
         self.targets = [x.history for x in self.inputs]
         try:
@@ -144,7 +153,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     >>> y, vjp_fn(1.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-    run = Linearized("vjp", f, primals, "argument ")
+    run = Linearized("vjp", f, primals)
     out, aux = split_aux("vjp", run.out, has_aux)
     outputs, structure = result_leaves("vjp", out)
 
@@ -200,7 +209,7 @@ def value_and_grad(
                 full[position] = primal
             return f(*full, **kwargs)
 
-        run = Linearized("grad", function, tuple(args[i] for i in chosen), "argument ")
+        run = Linearized("grad", function, tuple(args[i] for i in chosen))
         out, aux = split_aux("grad", run.out, has_aux)
         (y,) = scalar_result(out)
         gradients = run.sweep([y], [np.ones((), y.dtype)], release=True)

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Structure(NamedTuple):
     """The shape of a tree: how to build it from its leaves."""
@@ -27,6 +29,9 @@ class Structure(NamedTuple):
 
 LEAF = Structure(None, (), (), 1)
 EMPTY = Structure(type(None), (), (), 0)
+
+LEAVES: set[type] = {int, float, bool, complex, np.ndarray, np.float64, np.float32}
+"""Types that are known to be leaves, which spares asking what else they might be."""
 
 REGISTRY: dict[type, tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any, Any], Any]]] = {}
 
@@ -89,6 +94,9 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 def gather(node: Any, leaves: list[Any]) -> Structure:
     """The structure of a tree, whose leaves are appended to `leaves`.  (A nested function would be a reference cycle.)"""
+    if node.__class__ in LEAVES:
+        leaves.append(node)
+        return LEAF
     if node is None:
         return EMPTY
     parts = split(node)

@@ -20,6 +20,13 @@ static int64_t E(vector)(int64_t n, const T *x)
             at = i;
         }
     }
+    for (; at + 64 <= n; at += 64) { /* skip by vectors what holds neither the best nor, if that is nan, a nan */
+        int is_here = 0;
+        for (int j = 0; j < 64; ++j)
+            is_here |= (x[at + j] == best) | ((x[at + j] != x[at + j]) & (best != best));
+        if (is_here)
+            break;
+    }
     while (best == best ? x[at] != best : x[at] == x[at])
         ++at;
     return at;

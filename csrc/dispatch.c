@@ -316,15 +316,16 @@ int arrayad_rowwise(int operation, int dtype, int64_t rows, int64_t cols, void *
                     (struct row_job){.rows = rows, .cols = cols, .out = out, .x = x, .y = y});
 }
 
-static int check_labels(int64_t rows, int64_t cols, const int64_t *labels, int64_t ignored)
+static int check_labels(int64_t rows, int64_t cols, const void *array, int64_t ignored)
 {
-    TRY(check_array(labels, rows, sizeof(int64_t)));
+    const int64_t *labels = array;
+    TRY(check_array(array, rows, sizeof(int64_t)));
     for (int64_t r = 0; r < rows; ++r)
         REQUIRE((labels[r] >= 0 && labels[r] < cols) || labels[r] == ignored, ARRAYAD_BAD_LABEL);
     return ARRAYAD_OK;
 }
 
-int arrayad_cross_entropy(int dtype, int64_t rows, int64_t cols, void *loss, const void *x, const int64_t *labels,
+int arrayad_cross_entropy(int dtype, int64_t rows, int64_t cols, void *loss, const void *x, const void *labels,
                           int64_t ignored)
 {
     TRY(check_rows(dtype, rows, cols));
@@ -336,7 +337,7 @@ int arrayad_cross_entropy(int dtype, int64_t rows, int64_t cols, void *loss, con
 }
 
 int arrayad_cross_entropy_vjp(int dtype, int64_t rows, int64_t cols, void *out, const void *ct, const void *x,
-                              const int64_t *labels, int64_t ignored)
+                              const void *labels, int64_t ignored)
 {
     TRY(check_rows(dtype, rows, cols));
     TRY(check_array(out, rows * cols, size_of(dtype)));

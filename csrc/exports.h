@@ -57,11 +57,11 @@ int arrayad_scan(int reduction, int dtype, int64_t outer, int64_t n, int64_t inn
 /* rows x cols; `x` is the input, or the cotangent of a VJP, whose `y` is the output (null otherwise). */
 int arrayad_rowwise(int operation, int dtype, int64_t rows, int64_t cols, void *out, const void *x, const void *y);
 
-/* loss[rows] of x[rows][cols]; rows labelled `ignored` have loss 0. */
-int arrayad_cross_entropy(int dtype, int64_t rows, int64_t cols, void *loss, const void *x, const int64_t *labels,
+/* loss[rows] of x[rows][cols] and int64_t labels[rows]; rows labelled `ignored` have loss 0. */
+int arrayad_cross_entropy(int dtype, int64_t rows, int64_t cols, void *loss, const void *x, const void *labels,
                           int64_t ignored);
 int arrayad_cross_entropy_vjp(int dtype, int64_t rows, int64_t cols, void *out, const void *ct, const void *x,
-                              const int64_t *labels, int64_t ignored);
+                              const void *labels, int64_t ignored);
 
 /* `velocity` and `new_velocity` are both null without momentum; `velocity` alone is null at the first step. */
 int arrayad_sgd(int dtype, int64_t n, void *new_p, void *new_velocity, const void *p, const void *g, const void *velocity,

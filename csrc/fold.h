@@ -13,18 +13,6 @@
 #define FOLD_NAME(name, suffix) FOLD_AND(name, suffix)
 #define F(suffix) NAME(FOLD_NAME(FOLD, suffix))
 
-/* Combine s[0..n) into s[0] by halves. */
-static inline T F(halves)(int64_t n, T *s)
-{
-    while (n > 1) {
-        int64_t half = (n + 1) / 2;
-        for (int64_t i = 0; i < n - half; ++i)
-            s[i] = COMBINE(s[i], s[i + half]);
-        n = half;
-    }
-    return s[0];
-}
-
 /* Combine n >= 1 contiguous elements. */
 static NOINLINE T F(vector)(int64_t n, const T *x)
 {
@@ -35,18 +23,24 @@ static NOINLINE T F(vector)(int64_t n, const T *x)
         T left = F(vector)(half, x), right = F(vector)(n - half, x + half);
         return COMBINE(left, right);
     }
+    if (n < LANES) {
+        T all = x[0];
+        for (int64_t i = 1; i < n; ++i)
+            all = COMBINE(all, x[i]);
+        return all;
+    }
     T s[LANES];
-    int64_t first = n < LANES ? n : LANES;
-    memcpy(s, x, (size_t)first * sizeof(T));
-    if (n <= LANES)
-        return F(halves)(first, s);
+    memcpy(s, x, sizeof s);
     int64_t i = LANES;
     for (; i + LANES <= n; i += LANES)
         for (int j = 0; j < LANES; ++j)
             s[j] = COMBINE(s[j], x[i + j]);
     for (int64_t j = 0; i < n; ++i, ++j)
         s[j] = COMBINE(s[j], x[i]);
-    return F(halves)(LANES, s);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; ++j)
+            s[j] = COMBINE(s[j], s[j + half]);
+    return s[0];
 }
 
 static inline void F(into)(int64_t width, T *restrict out, const T *restrict x)

@@ -41,7 +41,8 @@ static void NAME(adam)(const void *argument, int64_t part)
     T rate = (T)(job->rate / job->correction1), scale = (T)sqrt(job->correction2), epsilon = (T)job->epsilon;
     T share1 = (T)(1.0 - job->beta1), beta2 = (T)job->beta2, share2 = (T)(1.0 - job->beta2);
     T kept = job->decoupled ? (T)(1.0 - job->rate * job->decay) : C(1.0), decay = job->decoupled ? C(0.0) : (T)job->decay;
-    for (int64_t i = part * PART; i < NAME(end_of)(job, part); ++i) {
+    int64_t begin = part * PART, end = NAME(end_of)(job, part);
+    for (int64_t i = begin; i < end; ++i) {
         T gradient = g[i] + decay * p[i];
         T m1 = m[i] + share1 * (gradient - m[i]);
         T v1 = beta2 * v[i] + share2 * (gradient * gradient);

@@ -6,7 +6,7 @@
  * nan anywhere makes the result nan, and counts as the extremum for argmax and argmin, as in NumPy.
  */
 
-#define LANES ((int64_t)(128 / sizeof(T)))
+#define LANES ((int)(128 / sizeof(T)))
 
 #define FOLD sum
 #define COMBINE(a, b) ((a) + (b))
@@ -19,12 +19,12 @@
 #include "fold.h"
 
 #define FOLD max
-#define COMBINE(a, b) NAME(maximum)(a, b)
+#define COMBINE(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
 #define IDENTITY (-(T)INFINITY)
 #include "fold.h"
 
 #define FOLD min
-#define COMBINE(a, b) NAME(minimum)(a, b)
+#define COMBINE(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
 #define IDENTITY ((T)INFINITY)
 #include "fold.h"
 

@@ -9,15 +9,21 @@
     static void NAME(name)(const void *argument, int64_t part)                                                               \
     {                                                                                                                        \
         const struct axis_job *job = argument;                                                                               \
-        for (int64_t u = part * job->group; u < last_unit(job, part); ++u) {                                                 \
+        int64_t n = job->n, inner = job->inner;                                                                              \
+        for (int64_t u = part * job->group; n > 0 && u < last_unit(job, part); ++u) {                                        \
             struct unit unit = unit_of(job, u);                                                                              \
             T *restrict out = (T *)job->out + unit.element;                                                                  \
             const T *x = (const T *)job->x + unit.element;                                                                   \
-            if (job->n > 0)                                                                                                  \
-                memcpy(out, x, (size_t)unit.width * sizeof(T));                                                              \
-            for (int64_t i = 1; i < job->n; ++i, out += job->inner, x += job->inner)                                         \
+            memcpy(out, x, (size_t)unit.width * sizeof(T));                                                                  \
+            if (inner == 1) { /* the running value stays in a register */                                                    \
+                T running = x[0];                                                                                            \
+                for (int64_t i = 1; i < n; ++i)                                                                              \
+                    out[i] = running = running operator x[i];                                                                \
+                continue;                                                                                                    \
+            }                                                                                                                \
+            for (int64_t i = 1; i < n; ++i, out += inner, x += inner)                                                        \
                 for (int64_t j = 0; j < unit.width; ++j)                                                                     \
-                    out[job->inner + j] = out[j] operator x[job->inner + j];                                                 \
+                    out[inner + j] = out[j] operator x[inner + j];                                                           \
         }                                                                                                                    \
     }
 

@@ -45,9 +45,7 @@ class Reduction:
             first, after = axis[0], axis[-1] + 1
             out = pool.empty(x.shape[:first] + x.shape[after:], INDEX if self.is_index else x.dtype)
             outer, n, inner = map(math.prod, (x.shape[:first], x.shape[first:after], x.shape[after:]))
-            if native.done(
-                REDUCE(self.code, native.DTYPES[x.dtype], outer, n, inner, native.pointer(out), native.pointer(x))
-            ):
+            if native.done(REDUCE(self.code, native.DTYPES[x.dtype], outer, n, inner, native.pointer(out), native.pointer(x))):
                 return out[()]
         return self.numpy(x, axis)
 
@@ -63,9 +61,7 @@ class Scan:
         if suits_c(x):
             out = pool.empty(x.shape, x.dtype)
             outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
-            if native.done(
-                SCAN(self.code, native.DTYPES[x.dtype], outer, n, inner, native.pointer(out), native.pointer(x))
-            ):
+            if native.done(SCAN(self.code, native.DTYPES[x.dtype], outer, n, inner, native.pointer(out), native.pointer(x))):
                 return out
         return self.numpy(x, axis)
 

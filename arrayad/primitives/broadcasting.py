@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def with_ones(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
 
 def spread(x: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> Any:
     """A reduced array repeated along the axes that it was reduced over."""
-    return broadcast_to(reshape(x, shape=with_ones(shape, axis)), shape=shape)
+    if x.ndim:
+        x = reshape(x, shape=with_ones(shape, axis))
+    return broadcast_to(x, shape=shape)
 
 
 def reduced(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
@@ -61,10 +64,22 @@ def broadcast_transpose(ct: Any, x: Shaped, *, shape: tuple[int, ...]) -> Any:
     return reshape(reduce_sum(ct, axis=axis), shape=x.shape)
 
 
+SMALL = 1 << 12
+"""Elements up to which a copy is made sooner than a view: NumPy takes microseconds for `broadcast_to`."""
+
+
+def repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    if math.prod(shape) > SMALL:
+        return np.broadcast_to(x, shape)
+    out = np.empty(shape, x.dtype)
+    out[...] = x
+    return out
+
+
 broadcast_to = linear(
     "broadcast_to",
     """The elements repeated along new leading axes and along axes of length 1.""",
-    numpy=lambda x, *, shape: np.broadcast_to(x, shape),
+    numpy=repeated,
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=broadcast_transpose,
     samples=Samples(cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]),

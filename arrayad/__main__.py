@@ -1,0 +1,48 @@
+"""`python -m arrayad info | demo`."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+
+import numpy as np
+
+from arrayad import demo, kernels
+from arrayad.version import __version__
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m arrayad", description="Derivatives of array programs on a CPU.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("info", help="print what computes here")
+    demo.add_arguments(commands.add_parser("demo", help="train a network on digits, and check its gradient"))
+    options = parser.parse_args(arguments)
+    if options.command == "info":
+        print(info_text())
+    else:
+        demo.run(options)
+
+
+def info_text() -> str:
+    """Version, backend, instruction set, threads, BLAS, vector functions, pool: one a line."""
+    info = kernels.info()
+    pool = info["pool"]
+    backend = "C" if info["backend"] == "c" else f"NumPy ({info['why_not_native'] or 'chosen'})"
+    lines = {
+        "arrayad": __version__,
+        "Python": f"{platform.python_version()}, NumPy {np.__version__}, {sys.platform} {platform.machine()}",
+        "backend": backend,
+        "instruction set": f"{info.get('isa')}, of {', '.join(info['isas'])}" if info["isas"] else "NumPy's",
+        "threads": info.get("threads", "NumPy's"),
+        "compiler": info.get("compiler", "none"),
+        "vector math": info.get("vector_math", "NumPy's"),
+        "BLAS": info["blas"],
+        "pool": f"{pool['live'] / 1e6:.1f} MB in use, {pool['cached'] / 1e6:.1f} MB kept, at most {pool['limit'] / 1e6:.0f} MB",
+    }
+    return "\n".join(f"{name:<17}{value}" for name, value in lines.items())
+
+
+if __name__ == "__main__":
+    main()
