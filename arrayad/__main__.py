@@ -29,18 +29,20 @@ def info_text() -> str:
     """Version, backend, instruction set, threads, BLAS, vector functions, pool: one a line."""
     info = kernels.info()
     pool = info["pool"]
-    backend = "C" if info["backend"] == "c" else f"NumPy ({info['why_not_native'] or 'chosen'})"
     lines = {
         "arrayad": __version__,
         "Python": f"{platform.python_version()}, NumPy {np.__version__}, {sys.platform} {platform.machine()}",
-        "backend": backend,
-        "instruction set": f"{info.get('isa')}, of {', '.join(info['isas'])}" if info["isas"] else "NumPy's",
-        "threads": info.get("threads", "NumPy's"),
-        "compiler": info.get("compiler", "none"),
-        "vector math": info.get("vector_math", "NumPy's"),
-        "BLAS": info["blas"],
-        "pool": f"{pool['live'] / 1e6:.1f} MB in use, {pool['cached'] / 1e6:.1f} MB kept, at most {pool['limit'] / 1e6:.0f} MB",
     }
+    if info["backend"] == "c":
+        lines["backend"] = f"C, compiled by {info['compiler']}"
+        lines["instruction set"] = f"{info['isa']}, of {', '.join(info['isas'])}"
+        lines["threads"] = str(info["threads"])
+        lines["vector math"] = info["vector_math"]
+    else:
+        lines["backend"] = f"NumPy ({info['why_not_native'] or 'chosen'})"
+    lines["BLAS"] = info["blas"]
+    sizes = (pool["live"] / 1e6, pool["cached"] / 1e6, pool["limit"] / 1e6)
+    lines["pool"] = "{:.1f} MB in use, {:.1f} MB kept for reuse, at most {:.0f} MB".format(*sizes)
     return "\n".join(f"{name:<17}{value}" for name, value in lines.items())
 
 

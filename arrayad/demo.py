@@ -181,11 +181,12 @@ def compare(
     places = [(i, j) for i, value in enumerate(values) for j in range(value.size)[:limit]]
     parameters = [tensor(value) for value in values]
     active = signs(loss_of(parameters, x, t)[1])
-    smooth, kinked = [0.0], []
+    smooth: list[float] = [0.0]
+    kinked: list[float] = []
     started = time.perf_counter()
     for i, j in progress(places):
         difference, crosses = central_difference(values, parameters, i, j, x, t, active)
-        (kinked if crosses else smooth).append(abs(difference - gradients[i].flat[j]) / largest)
+        (kinked if crosses else smooth).append(float(abs(difference - gradients[i].flat[j])) / largest)
     elapsed = time.perf_counter() - started
     return Comparison(len(places), max(smooth), len(kinked), max(kinked, default=0.0), seconds, elapsed)
 
@@ -243,7 +244,7 @@ def plot(run: Training, digits: Digits, path: Path) -> None:
     draw_curves(accuracy, [100 * a for a in run.train_accuracy], [100 * a for a in run.test_accuracy], "accuracy, %")
     loss.set_yscale("log")
     ticks = optional("matplotlib.ticker", "matplotlib")
-    loss.yaxis.set_major_locator(ticks.LogLocator(subs=(1, 2, 5)))
+    loss.yaxis.set_major_locator(ticks.LogLocator(subs=(1, 2, 3, 5, 7)))
     loss.yaxis.set_minor_locator(ticks.NullLocator())
     loss.yaxis.set_major_formatter(ticks.StrMethodFormatter("{x:g}"))
     loss.legend(frameon=False, loc="upper right", labelcolor="linecolor", fontsize=9)
@@ -307,7 +308,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train, compare, draw, and print what was found."""
+    """Train, compare, draw, and print what was found.
+
+    **Raises** `SystemExit` for fewer than one epoch, or where the extra is not installed.
+    """
+    if options.epochs < 1:
+        raise SystemExit(f"[demo] --epochs is {options.epochs}; at least 1 is needed")
     bar = optional("tqdm", "tqdm").tqdm
     optional("sklearn", "scikit-learn")
     # The products here are small: two threads of BLAS cost more than they bring, most of all on a busy machine.

@@ -66,7 +66,7 @@ class Generator:
         """Apply a row at the counter's place, and move the counter past the words that it read."""
         samples = row(self.key, self.counter, **params)
         self.counter = self.counter + rows.blocks_of(words)
-        return samples  # type: ignore[no-any-return]
+        return samples
 
     # --- real numbers ---------------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Generator:
         if is_weak(p) and not 0 <= p <= 1:
             raise ValueError(f"[bernoulli] p is {p}; a probability in [0, 1] is needed")
         shape, dtype = settled("bernoulli", size, None, p)
-        return less(self.real("bernoulli", rows.random_uniform, shape, dtype), p)  # type: ignore[no-any-return]
+        return less(self.real("bernoulli", rows.random_uniform, shape, dtype), p)
 
     def categorical(self, logits: Any, size: Size = None, axis: int = -1) -> Tensor:
         """Classes, int64: along `axis` of `logits`, class k with probability e^logits[k] / Σ e^logits.
@@ -171,7 +171,7 @@ class Generator:
     def gumbel(self, shape: tuple[int, ...]) -> Tensor:
         """Standard Gumbel samples: -ln(-ln u), u uniform in (0, 1)."""
         u = at_least(self.real("gumbel", rows.random_uniform, shape, np.float64), 2.0**-54)
-        return -log(-log(u))  # type: ignore[no-any-return]
+        return -log(-log(u))
 
     # --- orders and choices ---------------------------------------------------------------------------------------
 
@@ -208,7 +208,8 @@ class Generator:
         array = None if isinstance(a, int | np.integer) else asarray(a)
         count = int(a) if array is None else array.shape[normalize_axis(axis, array.ndim, "choice")]
         shape = shape_or_single("choice", size)
-        if count < (1 if replace else math.prod(shape)) and math.prod(shape):
+        wanted = math.prod(shape)
+        if wanted and count < (1 if replace else wanted):
             raise ValueError(f"[choice] {shape} was asked of {count} elements, which are too few; pass more, or replace=True")
         weights = None if p is None else asarray(p)
         if weights is not None and weights.shape != (count,):
@@ -222,7 +223,7 @@ class Generator:
             return self.integers(count, size=shape)
         steps = cumulative_sum(weights)
         u = self.random(shape) * getitem(steps, index=(-1,))
-        return at_most(searchsorted(steps, u, side="right"), count - 1)  # type: ignore[no-any-return]
+        return at_most(searchsorted(steps, u, side="right"), count - 1)
 
     def without_replacement(self, count: int, shape: tuple[int, ...], weights: Tensor | None) -> Tensor:
         """Distinct positions, in the order in which they would be drawn one after the other."""
@@ -231,7 +232,7 @@ class Generator:
             order = self.permutation(count)[:wanted]
         else:
             order = top_k(log(weights) + self.gumbel((count,)), wanted)[1]
-        return order.reshape(shape)  # type: ignore[no-any-return]
+        return order.reshape(shape)
 
     # --- other streams --------------------------------------------------------------------------------------------
 

@@ -36,8 +36,9 @@ static void NAME(cross_entropy_vjp)(const void *argument, int64_t part)
             memset(out, 0, (size_t)cols * sizeof(T));
         } else {
             out[label] -= C(1.0);
+            T scale = ct[r];
             for (int64_t j = 0; j < cols; ++j)
-                out[j] *= ct[r];
+                out[j] *= scale;
         }
     }
 }

@@ -38,9 +38,10 @@ enum { NAME(block) = 4096 / sizeof(T) };
     }                                                                                                                        \
     static void NAME(loop_##name)(int64_t n, void *results, const void *const x[MOST_OPERANDS])                              \
     {                                                                                                                        \
-        STORED_##result *restrict out = results;                                                                             \
+        STORED_##result *out = results;                                                                                      \
         VECTORS_##operands;                                                                                                  \
         n = n / PADDING * PADDING;                                                                                           \
+        INDEPENDENT                                                                                                          \
         for (int64_t i = 0; i < n; ++i)                                                                                      \
             out[i] = NAME(element_##name)(ELEMENTS_##operands);                                                              \
     }
@@ -63,6 +64,7 @@ static inline T NAME(element)(const void *x, int is_byte, int64_t p)
 static inline void NAME(lay_out)(int64_t n, T *block, const void *x, int is_byte, int64_t p)
 {
     if (is_byte) {
+        INDEPENDENT
         for (int64_t i = 0; i < n; ++i)
             block[i] = (T)((const uint8_t *)x)[p + i];
     } else {

@@ -1,4 +1,8 @@
-/* Sums of exponentials, in place or in passing.  Vectors are padded, so that a value's exponential does not depend on its place. */
+/*
+ * Exponentials in place, and their sums in passing, for n >= 1 contiguous elements.
+ *
+ * Vectors are padded, so that an element's exponential does not depend on its place.
+ */
 
 enum { NAME(exp_block) = 512, NAME(exp_padding) = 16 };
 

@@ -1,17 +1,37 @@
 /*
- * Reductions by one operation: FOLD is its name, COMBINE(a, b) the operation, IDENTITY its result for nothing.
+ * Reductions by one operation: FOLD is its name, COMBINE(a, b) the operation, IDENTITY its result for nothing, FEW the
+ * partial results in which fewer than LANES elements are combined.
  *
- * All add (say) in an order that is fixed by the sizes alone: a block of 16 LANES elements in LANES partial results, the
- * LANES by halves, the blocks in pairs.  So the result is the same for every instruction set, the error of a sum of n
+ * All add (say) in an order that is fixed by the sizes alone: a block of 16 LANES elements in LANES partial results,
+ * those by halves, the blocks in pairs.  So the result is the same for every instruction set, the error of a sum of n
  * grows with log n as in NumPy's pairwise sum, and the loops vectorise without reassociation.
  */
 
 /* Called from many places, and large: inlining it everywhere doubles the library. */
 #define NOINLINE __attribute__((noinline))
+#define INLINE inline __attribute__((always_inline))
 
 #define FOLD_AND(name, suffix) name##_##suffix
 #define FOLD_NAME(name, suffix) FOLD_AND(name, suffix)
 #define F(suffix) NAME(FOLD_NAME(FOLD, suffix))
+
+/* Combine n >= lanes contiguous elements, in that many partial results. */
+static INLINE T F(in_lanes)(int lanes, int64_t n, const T *x)
+{
+    T s[LANES];
+    for (int j = 0; j < lanes; ++j)
+        s[j] = x[j];
+    int64_t i = lanes;
+    for (; i + lanes <= n; i += lanes)
+        for (int j = 0; j < lanes; ++j)
+            s[j] = COMBINE(s[j], x[i + j]);
+    for (int64_t j = 0; i < n; ++i, ++j)
+        s[j] = COMBINE(s[j], x[i]);
+    for (int half = lanes / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; ++j)
+            s[j] = COMBINE(s[j], s[j + half]);
+    return s[0];
+}
 
 /* Combine n >= 1 contiguous elements. */
 static NOINLINE T F(vector)(int64_t n, const T *x)
@@ -23,24 +43,7 @@ static NOINLINE T F(vector)(int64_t n, const T *x)
         T left = F(vector)(half, x), right = F(vector)(n - half, x + half);
         return COMBINE(left, right);
     }
-    if (n < LANES) {
-        T all = x[0];
-        for (int64_t i = 1; i < n; ++i)
-            all = COMBINE(all, x[i]);
-        return all;
-    }
-    T s[LANES];
-    memcpy(s, x, sizeof s);
-    int64_t i = LANES;
-    for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; ++j)
-            s[j] = COMBINE(s[j], x[i + j]);
-    for (int64_t j = 0; i < n; ++i, ++j)
-        s[j] = COMBINE(s[j], x[i]);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int j = 0; j < half; ++j)
-            s[j] = COMBINE(s[j], s[j + half]);
-    return s[0];
+    return n >= LANES ? F(in_lanes)(LANES, n, x) : n >= FEW ? F(in_lanes)(FEW, n, x) : F(in_lanes)(1, n, x);
 }
 
 static inline void F(into)(int64_t width, T *restrict out, const T *restrict x)
@@ -106,3 +109,4 @@ static void F(part)(const void *argument, int64_t part)
 #undef FOLD
 #undef COMBINE
 #undef IDENTITY
+#undef FEW

@@ -18,17 +18,20 @@ static inline int64_t NAME(end_of)(const struct optimizer_job *job, int64_t part
 static void NAME(sgd)(const void *argument, int64_t part)
 {
     const struct optimizer_job *job = argument;
-    T *restrict new_p = job->new_p, *restrict new_v = job->new_m;
+    T *new_p = job->new_p, *new_v = job->new_m;
     const T *p = job->p, *g = job->g, *v = job->m;
     T rate = (T)job->rate, momentum = (T)job->momentum, share = (T)(1.0 - job->dampening), decay = (T)job->decay;
     int64_t begin = part * PART, end = NAME(end_of)(job, part);
     if (!new_v) {
+        INDEPENDENT
         for (int64_t i = begin; i < end; ++i)
             new_p[i] = p[i] - rate * (g[i] + decay * p[i]);
         return;
     }
+    INDEPENDENT
     for (int64_t i = begin; i < end; ++i)
         new_v[i] = v ? momentum * v[i] + share * (g[i] + decay * p[i]) : g[i] + decay * p[i];
+    INDEPENDENT
     for (int64_t i = begin; i < end; ++i)
         new_p[i] = p[i] - rate * (job->nesterov ? g[i] + decay * p[i] + momentum * new_v[i] : new_v[i]);
 }
@@ -36,12 +39,13 @@ static void NAME(sgd)(const void *argument, int64_t part)
 static void NAME(adam)(const void *argument, int64_t part)
 {
     const struct optimizer_job *job = argument;
-    T *restrict new_p = job->new_p, *restrict new_m = job->new_m, *restrict new_v = job->new_v;
+    T *new_p = job->new_p, *new_m = job->new_m, *new_v = job->new_v;
     const T *p = job->p, *g = job->g, *m = job->m, *v = job->v;
     T rate = (T)(job->rate / job->correction1), scale = (T)sqrt(job->correction2), epsilon = (T)job->epsilon;
     T share1 = (T)(1.0 - job->beta1), beta2 = (T)job->beta2, share2 = (T)(1.0 - job->beta2);
     T kept = job->decoupled ? (T)(1.0 - job->rate * job->decay) : C(1.0), decay = job->decoupled ? C(0.0) : (T)job->decay;
     int64_t begin = part * PART, end = NAME(end_of)(job, part);
+    INDEPENDENT
     for (int64_t i = begin; i < end; ++i) {
         T gradient = g[i] + decay * p[i];
         T m1 = m[i] + share1 * (gradient - m[i]);

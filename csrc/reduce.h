@@ -6,26 +6,31 @@
  * nan anywhere makes the result nan, and counts as the extremum for argmax and argmin, as in NumPy.
  */
 
-#define LANES ((int)(128 / sizeof(T)))
+enum { NAME(lanes) = 32 };
+#define LANES NAME(lanes)
 
 #define FOLD sum
 #define COMBINE(a, b) ((a) + (b))
 #define IDENTITY C(0.0)
+#define FEW 4 /* as many additions in a row as NumPy does */
 #include "fold.h"
 
 #define FOLD prod
 #define COMBINE(a, b) ((a) * (b))
 #define IDENTITY C(1.0)
+#define FEW 4
 #include "fold.h"
 
 #define FOLD max
 #define COMBINE(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
 #define IDENTITY (-(T)INFINITY)
+#define FEW 1 /* nothing is rounded */
 #include "fold.h"
 
 #define FOLD min
 #define COMBINE(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
 #define IDENTITY ((T)INFINITY)
+#define FEW 1
 #include "fold.h"
 
 #include "exponentials.h"

@@ -12,7 +12,7 @@
         int64_t n = job->n, inner = job->inner;                                                                              \
         for (int64_t u = part * job->group; n > 0 && u < last_unit(job, part); ++u) {                                        \
             struct unit unit = unit_of(job, u);                                                                              \
-            T *restrict out = (T *)job->out + unit.element;                                                                  \
+            T *out = (T *)job->out + unit.element;                                                                  \
             const T *x = (const T *)job->x + unit.element;                                                                   \
             memcpy(out, x, (size_t)unit.width * sizeof(T));                                                                  \
             if (inner == 1) { /* the running value stays in a register */                                                    \
@@ -22,6 +22,7 @@
                 continue;                                                                                                    \
             }                                                                                                                \
             for (int64_t i = 1; i < n; ++i, out += inner, x += inner)                                                        \
+                INDEPENDENT                                                                                                  \
                 for (int64_t j = 0; j < unit.width; ++j)                                                                     \
                     out[inner + j] = out[j] operator x[inner + j];                                                           \
         }                                                                                                                    \

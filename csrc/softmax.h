@@ -14,12 +14,14 @@ static void NAME(softmax_rows)(int64_t rows, int64_t cols, T *restrict out, cons
 {
     for (int64_t r = 0; r < rows; ++r) {
         T m = NAME(max_vector)(cols, x + r * cols);
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[r * cols + j] = x[r * cols + j] - m;
     }
     NAME(exp_of)(rows * cols, out);
     for (int64_t r = 0; r < rows; ++r) {
         T sum = NAME(sum_vector)(cols, out + r * cols);
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[r * cols + j] /= sum;
     }
@@ -37,10 +39,11 @@ static void NAME(log_softmax)(const void *argument, int64_t part)
     const struct row_job *job = argument;
     int64_t cols = job->cols;
     for (int64_t r = part * job->group; r < last_row(job, part); ++r) {
-        T *restrict out = (T *)job->out + r * cols;
+        T *out = (T *)job->out + r * cols;
         const T *x = (const T *)job->x + r * cols;
         T m = NAME(max_vector)(cols, x);
         T log_sum = M(log)(NAME(sum_exp)(cols, x, m));
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[j] = x[j] - m - log_sum;
     }
@@ -51,11 +54,13 @@ static void NAME(softmax_vjp)(const void *argument, int64_t part)
     const struct row_job *job = argument;
     int64_t cols = job->cols;
     for (int64_t r = part * job->group; r < last_row(job, part); ++r) {
-        T *restrict out = (T *)job->out + r * cols;
+        T *out = (T *)job->out + r * cols;
         const T *ct = (const T *)job->x + r * cols, *y = (const T *)job->y + r * cols;
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[j] = ct[j] * y[j];
         T inner = NAME(sum_vector)(cols, out);
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[j] = y[j] * (ct[j] - inner);
     }
@@ -65,13 +70,14 @@ static void NAME(log_softmax_vjp)(const void *argument, int64_t part)
 {
     const struct row_job *job = argument;
     int64_t cols = job->cols, first = part * job->group, last = last_row(job, part);
-    T *restrict all = (T *)job->out + first * cols;
+    T *all = (T *)job->out + first * cols;
     memcpy(all, (const T *)job->y + first * cols, (size_t)((last - first) * cols) * sizeof(T));
     NAME(exp_of)((last - first) * cols, all);
     for (int64_t r = first; r < last; ++r) {
-        T *restrict out = (T *)job->out + r * cols;
+        T *out = (T *)job->out + r * cols;
         const T *ct = (const T *)job->x + r * cols;
         T sum = NAME(sum_vector)(cols, ct);
+        INDEPENDENT
         for (int64_t j = 0; j < cols; ++j)
             out[j] = ct[j] - out[j] * sum;
     }

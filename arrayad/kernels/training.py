@@ -143,7 +143,7 @@ def adam(
     **Source** Kingma and Ba, arXiv:1412.6980; Loshchilov and Hutter, arXiv:1711.05101.
     """
     if suit_c_together(p, g, m, v):
-        new = tuple(pool.empty(p.shape, p.dtype) for _ in range(3))
+        new = (pool.empty(p.shape, p.dtype), pool.empty(p.shape, p.dtype), pool.empty(p.shape, p.dtype))
         places = map(native.pointer, (*new, p, g, m, v))
         scalars = (learning_rate, beta1, beta2, epsilon, weight_decay, decoupled, correction1, correction2)
         if native.done(ADAM(native.DTYPES[p.dtype], p.size, *places, *scalars)):

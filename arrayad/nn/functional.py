@@ -95,13 +95,13 @@ def softmax(x: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     (Tensor([0., 1.]), Tensor([[0.26894142, 0.26894142], [0.73105858, 0.73105858]]))
     """
     x = floating(x)
-    return rows.softmax(x, axis=axis_of("softmax", x, dim, axis))  # type: ignore[no-any-return]
+    return rows.softmax(x, axis=axis_of("softmax", x, dim, axis))
 
 
 def log_softmax(x: Any, dim: int = -1, *, axis: int | None = None) -> Tensor:
     """The logarithm of `softmax`, with the digits of small shares: y[j] = x[j] - ln Σ e^x[k]."""
     x = floating(x)
-    return rows.log_softmax(x, axis=axis_of("log_softmax", x, dim, axis))  # type: ignore[no-any-return]
+    return rows.log_softmax(x, axis=axis_of("log_softmax", x, dim, axis))
 
 
 # --- layers ------------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Generator | None
     if not training or p == 0:
         return x
     kept = (SHARED if rng is None else rng).random(x.shape, np.float32) >= p
-    return where(kept, x / max(1 - p, 2.0**-53), 0.0)  # type: ignore[no-any-return]
+    return where(kept, x / max(1 - p, 2.0**-53), 0.0)
 
 
 def scaled_dot_product_attention(

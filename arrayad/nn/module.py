@@ -44,6 +44,8 @@ class Module:
     """
 
     training: bool
+    parameter_names: dict[str, None]
+    buffer_names: dict[str, None]
 
     def __init__(self) -> None:
         self.__dict__.update(training=True, parameter_names={}, buffer_names={})
