@@ -30,10 +30,10 @@ from arrayad.functions.shape import moveaxis
 from arrayad.functions.sorting import searchsorted, top_k
 from arrayad.kernels.philox import seed_to_key, words_per_sample
 from arrayad.primitives import random_bits as rows
-from arrayad.primitives.comparison import less
+from arrayad.primitives.comparison import greater, less
 from arrayad.primitives.exponential import log
 from arrayad.primitives.indexing import getitem
-from arrayad.primitives.selection import at_least, at_most
+from arrayad.primitives.selection import at_least, at_most, where
 from arrayad.shaped import is_abstract, is_weak, normalize_axis
 from arrayad.tensor import Tensor, freeze, handle
 
@@ -231,7 +231,11 @@ class Generator:
         if weights is None:
             order = self.permutation(count)[:wanted]
         else:
-            order = top_k(log(weights) + self.gumbel((count,)), wanted)[1]
+            possible = greater(weights, 0.0)
+            if not is_abstract(possible.value) and np.count_nonzero(possible.value) < wanted:
+                raise ValueError(f"[choice] {wanted} elements were asked of those whose p is not 0, which are fewer")
+            scores = where(possible, log(where(possible, weights, 1.0)) + self.gumbel((count,)), -math.inf)
+            order = top_k(scores, wanted)[1]
         return order.reshape(shape)
 
     # --- other streams --------------------------------------------------------------------------------------------
@@ -262,7 +266,8 @@ def shape_or_single(name: str, size: Size) -> tuple[int, ...]:
 def fitting(name: str, size: Size, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of `size`, to which parameters of `shape` must broadcast; None stands for their own."""
     wanted = shape if size is None else shape_of(name, size)
-    if wanted != shape and (len(shape) > len(wanted) or np.broadcast_shapes(shape, wanted) != wanted):
+    aligned = (1,) * (len(wanted) - len(shape)) + shape
+    if len(aligned) != len(wanted) or any(n not in (1, m) for n, m in zip(aligned, wanted, strict=True)):
         raise ShapeError(f"[{name}] size is {wanted}, to which the parameters' shape {shape} does not broadcast")
     return wanted
 
@@ -270,7 +275,11 @@ def fitting(name: str, size: Size, shape: tuple[int, ...]) -> tuple[int, ...]:
 def settled(name: str, size: Size, dtype: Any, *parameters: Any) -> tuple[tuple[int, ...], Any]:
     """The shape and the dtype of samples with these parameters."""
     arrays = [asarray(x) for x in parameters if not is_weak(x)]
-    shape = fitting(name, size, np.broadcast_shapes(*(x.shape for x in arrays)))
+    try:
+        common = np.broadcast_shapes(*(x.shape for x in arrays))
+    except ValueError:
+        raise ShapeError(f"[{name}] the parameters {', '.join(map(describe, arrays))} do not broadcast") from None
+    shape = fitting(name, size, common)
     if dtype is None:
         dtype = np.result_type(*({x.dtype for x in arrays if x.dtype.kind == "f"} or {np.dtype(np.float64)}))
     return shape, dtype

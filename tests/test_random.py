@@ -145,6 +145,8 @@ def test_choice_with_and_without_weights():
     assert sorted(values(default_rng(0).choice(5, 5, replace=False))) == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="too few"):
         default_rng(0).choice(3, 4, replace=False)
+    with pytest.raises(ValueError, match="which are fewer"):
+        default_rng(0).choice(3, 3, replace=False, p=p)
 
 
 # --- in programs -------------------------------------------------------------------------------------------------------
@@ -184,6 +186,7 @@ def test_dtypes_follow_floating_point_parameters():
     [
         (lambda rng: rng.random(3, "float16"), ad.errors.DTypeError, "float32 or float64"),
         (lambda rng: rng.normal(np.zeros(3), 1.0, 2), ad.errors.ShapeError, "does not broadcast"),
+        (lambda rng: rng.normal(np.zeros(3), np.ones(2)), ad.errors.ShapeError, "do not broadcast"),
         (lambda rng: rng.random(-1), ad.errors.ShapeError, "negative"),
         (lambda rng: rng.bernoulli(1.5), ValueError, "probability"),
         (lambda rng: rng.choice(3, p=[1.0, 2.0]), ad.errors.ShapeError, "one weight for each"),

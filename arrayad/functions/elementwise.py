@@ -69,8 +69,8 @@ def round(x: Any, decimals: int = 0) -> Any:
     **Example**
 
     >>> import arrayad as ad
-    >>> ad.round([0.5, 1.5, 2.345], decimals=2)
-    Tensor([0.5 , 1.5 , 2.34])
+    >>> ad.round([0.5, 1.5]), ad.round(2.346, decimals=2)
+    (Tensor([0., 2.]), Tensor(2.35))
     """
     if decimals == 0:
         return rint(x)

@@ -50,7 +50,7 @@ def cost(tape: Tape) -> Cost:
     >>> print(ad.trace(lambda x: ad.sum(ad.sin(x) * x))(ad.ones(1000)).cost())
                 operations         flops   bytes moved    peak bytes
     forward              3        17,000        48,008        24,000
-    reverse              6        19,000       120,008        40,000
+    reverse              5        19,000       112,000        40,008
     """
     forward = program_cost(tape)
     joint = program_cost(joint_tape(tape))

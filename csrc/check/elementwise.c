@@ -159,7 +159,8 @@ static void check_places(int op, int dtype)
         for (int k = 0; k < arity; ++k)
             element[k] = (char *)x[k] + (size_t)i * (dtype ? sizeof(double) : sizeof(float));
         CHECK(call(op, dtype, 0, 1, 1, 0, 1, one, element) == ARRAYAD_OK);
-        double a = is_bool ? ((uint8_t *)one)[0] : get(one, dtype, 0), b = is_bool ? ((uint8_t *)whole)[i] : get(whole, dtype, i);
+        double a = is_bool ? ((uint8_t *)one)[0] : get(one, dtype, 0);
+        double b = is_bool ? ((uint8_t *)whole)[i] : get(whole, dtype, i);
         CHECK(a == b || (a != a && b != b));
     }
     for (int k = 0; k < arity; ++k)

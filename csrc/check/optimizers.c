@@ -12,8 +12,8 @@ static void check_sgd(int dtype, int64_t n, int is_first, double momentum, doubl
     fill(g, dtype, n, -1.0, 1.0, 0);
     fill(v, dtype, n, -1.0, 1.0, 0);
     int has_v = momentum != 0.0;
-    CHECK(arrayad_sgd(dtype, n, new_p, has_v ? new_v : NULL, p, g, has_v && !is_first ? v : NULL, 0.1, momentum, dampening, decay,
-                      nesterov) == ARRAYAD_OK);
+    CHECK(arrayad_sgd(dtype, n, new_p, has_v ? new_v : NULL, p, g, has_v && !is_first ? v : NULL, 0.1, momentum, dampening,
+                      decay, nesterov) == ARRAYAD_OK);
     for (int64_t i = 0; i < n; ++i) {
         long double gradient = get(g, dtype, i) + (long double)decay * get(p, dtype, i), step = gradient;
         if (has_v) {

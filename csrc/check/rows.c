@@ -7,9 +7,8 @@
 static long double logsumexp(const void *x, int dtype, int64_t first, int64_t cols)
 {
     long double largest = -INFINITY, sum = 0.0L;
-    for (int64_t j = 0; j < cols; ++j) {
+    for (int64_t j = 0; j < cols; ++j)
         largest = fmaxl(largest, get(x, dtype, first + j));
-    }
     largest = isinf(largest) ? 0.0L : largest;
     for (int64_t j = 0; j < cols; ++j)
         sum += expl((long double)get(x, dtype, first + j) - largest);
@@ -44,7 +43,8 @@ static void check_softmax(int dtype, int64_t rows, int64_t cols, int special)
         long double sum = 0.0L;
         for (int64_t j = i / cols * cols; j < i / cols * cols + cols; ++j)
             sum += get(ct, dtype, j);
-        check_close(get(out, dtype, i), get(ct, dtype, i) - expl(get(log_y, dtype, i)) * sum, dtype, 4.0, 16.0 + 2.0 * sqrt((double)cols));
+        long double wanted = get(ct, dtype, i) - expl(get(log_y, dtype, i)) * sum;
+        check_close(get(out, dtype, i), wanted, dtype, 4.0, 16.0 + 2.0 * sqrt((double)cols));
     }
     free(x);
     free(ct);
