@@ -88,6 +88,15 @@ def optional(module: str, package: str) -> Any:
         raise SystemExit(f"[demo] {package} is needed ({error}); install it with: pip install 'arrayad[demo]'") from None
 
 
+def one_blas_thread() -> Any:
+    """A context in which BLAS computes alone.
+
+    The products here are small: a second thread brings nothing, and on a busy machine waiting for it takes ten times as long
+    as computing.  threadpoolctl comes with scikit-learn.
+    """
+    return optional("threadpoolctl", "scikit-learn").threadpool_limits(1, user_api="blas")
+
+
 def load_digits(rng: Generator) -> Digits:
     """The digits, of which a fifth of each class is held out at random."""
     data = optional("sklearn.datasets", "scikit-learn").load_digits()
@@ -316,8 +325,7 @@ def run(options: argparse.Namespace) -> None:
         raise SystemExit(f"[demo] --epochs is {options.epochs}; at least 1 is needed")
     bar = optional("tqdm", "tqdm").tqdm
     optional("sklearn", "scikit-learn")
-    # The products here are small: two threads of BLAS cost more than they bring, most of all on a busy machine.
-    with optional("threadpoolctl", "scikit-learn").threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         print(heading())
         if options.seeds > 1:
             return print_accuracies(range(options.seed, options.seed + options.seeds), options.epochs)

@@ -20,10 +20,12 @@ __all__ = ["LARGE", "Elementwise"]
 # Elements from which on a large kernel may be worth its call, two microseconds more than NumPy's.  NumPy's own loops are
 # vectorised too, so for one of its ufuncs C wins by threads alone, from PARALLEL elements on (PARALLEL of dispatch.c); up
 # to there the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes, C does in one; and
-# some of NumPy's loops are not vectorised: those C beats from FUSED elements on.
+# some of NumPy's loops are not vectorised: those C beats from FUSED elements on.  What takes NumPy MANY_PASSES calls, by the
+# attribute `passes` of its kernel, takes it longer than one call of C for any number of elements.
 LARGE = 1 << 14
 PARALLEL = 1 << 17
 FUSED = 1 << 11
+MANY_PASSES = 4
 NEVER = sys.maxsize
 
 # Functions for which NumPy has vector loops on AVX-512 only, and libmvec on every x86-64.
@@ -79,6 +81,13 @@ def layout(*shapes: tuple[int, ...]) -> Layout | None:
     return shape, math.prod(shape), math.prod(shape[:cut]), math.prod(shape[cut:]), packed
 
 
+def unrepeated(x: Any) -> Any:
+    """An array with length 1 along the axes that it repeats itself along, as a broadcast view does; else itself."""
+    if x.__class__ is ndarray and not x.flags.c_contiguous and 0 in x.strides:
+        return x[tuple(slice(1) if stride == 0 else slice(None) for stride in x.strides)]
+    return x
+
+
 class Elementwise:
     """The large kernel of an elementwise operation: call it with arrays, NumPy scalars and Python numbers.
 
@@ -90,9 +99,7 @@ class Elementwise:
     def __init__(self, name: str, numpy: Callable[..., Any]) -> None:
         self.name, self.numpy = name, numpy
         self.op, self.arity, self.is_bool = OPERATIONS.get(name, (-1, 0, False))
-        self.call = CALLS[self.arity - 1]
         self.is_ufunc = isinstance(numpy, np.ufunc) and numpy.nout == 1
-        self.threshold = LARGE if self.is_ufunc or self.op < 0 else 0
         self.all_full = sum(FULL << 4 * k for k in range(self.arity))
         self.call = CALLS[self.arity - 1]
         self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
@@ -103,6 +110,8 @@ class Elementwise:
         """The size of a result from which on C is faster than NumPy, and a single thread no slower."""
         if not self.arity or (NUMPY_HAS_SVML and self.name in SLOWER_IN_C):
             return NEVER
+        if getattr(self.numpy, "passes", 1) >= MANY_PASSES:
+            return 0
         is_vectorised = self.name not in SCALAR_IN_NUMPY and (NUMPY_HAS_SVML or self.name not in SVML)
         return PARALLEL if self.is_ufunc and is_vectorised else FUSED
 
@@ -122,21 +131,20 @@ class Elementwise:
     def alike_in_c(self, operands: tuple[Any, ...]) -> Any:
         """The result, if the operands are small arrays of one shape and dtype: with no more questions than that takes."""
         x = operands[0]
-        if x.__class__ is not np.ndarray or x.size >= LARGE:
+        if x.__class__ is not ndarray or not self.c_threshold <= x.size < LARGE or x.dtype not in DTYPES:
             return None
         dtype, shape, n = x.dtype, x.shape, x.size
         for y in operands:
-            if y.__class__ is not np.ndarray or y.dtype is not dtype or y.shape != shape or not y.flags.c_contiguous:
+            if y.__class__ is not ndarray or y.dtype is not dtype or y.shape != shape or not y.flags.c_contiguous:
                 return None
-        if dtype not in native.DTYPES:
-            return None
         out = np.empty(shape, BOOL if self.is_bool else dtype)
-        places = map(native.pointer, operands)
-        code = native.DTYPES[dtype]
-        return out if native.done(self.call(self.op, code, self.all_full, 1, n, 0, n, native.pointer(out), *places)) else None
+        refused = self.call(self.op, DTYPES[dtype], self.all_full, 1, n, 0, n, pointer(out), *map(pointer, operands))
+        return None if refused and not native.done(refused) else out
 
     def in_c(self, operands: tuple[Any, ...]) -> Any:
         """The result, if C can compute it."""
+        wide = [x.size for x in operands if x.__class__ is ndarray]
+        operands = tuple(map(unrepeated, operands))
         dtype, shapes, arrays, bytes_, has_scalars = None, [], [], 0, False
         for k, x in enumerate(operands):
             if x.__class__ is ndarray:
@@ -163,7 +171,7 @@ class Elementwise:
         if dtype is None or found is None:
             return None
         shape, size, rows, cols, layouts = found
-        if size < self.c_threshold:
+        if size < self.c_threshold or size < max(wide):
             return None
         if has_scalars:
             for k, x in enumerate(operands):

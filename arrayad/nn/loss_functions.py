@@ -120,7 +120,7 @@ def may_be_ignored(labels: Tensor, ignore_index: int) -> bool:
     """Whether a row may be ignored: as long as labels are recorded, others may come when the program is replayed."""
     if labels.history is not None or is_abstract(labels.value):
         return True
-    return bool(np.any(labels.value == ignore_index))
+    return bool((labels.value == ignore_index).any())
 
 
 def against_probabilities(x: Tensor, target: Tensor, weight: Tensor | None, label_smoothing: float) -> Tensor:

@@ -44,7 +44,9 @@ def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
     """A Python function of plain arrays that computes what the tape does."""
     lines, scope = numpy_lines(tape)
     parameters = ", ".join(f"x{i}" for i in range(1, len(tape.inputs) + 1))
-    return define(name, parameters, lines, scope)
+    function = define(name, parameters, lines, scope)
+    function.passes = sum(getattr(entry.primitive.numpy, "passes", 1) for entry in tape.entries)  # type: ignore[attr-defined]
+    return function
 
 
 def define(name: str, parameters: str, lines: list[str], scope: dict[str, Any]) -> Callable[..., Any]:

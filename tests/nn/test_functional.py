@@ -138,7 +138,8 @@ def test_ignored_rows_may_hold_anything():
     loss, gradient = ad.value_and_grad(lambda x: F.cross_entropy(x, [-100, 0]))(x)
     assert loss.item() == pytest.approx(math.log(2))
     np.testing.assert_allclose(gradient, [[0, 0], [-0.5, 0.5]])
-    assert np.isnan(F.cross_entropy(np.ones((1, 2)), [-100]).item())
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(F.cross_entropy(np.ones((1, 2)), [-100]).item())
     gradient = ad.grad(lambda x: F.cross_entropy(x, [0, 1]))(ad.tensor([[0.0, -INF], [1.0, 2.0]]))
     assert np.isfinite(gradient).all()
 
@@ -213,7 +214,7 @@ def test_dropout_keeps_the_mean_and_drops_the_gradient():
     x = np.ones(100_000)
     rng = ad.random.default_rng(0)
     y, pull = ad.vjp(lambda x: F.dropout(x, 0.25, rng=rng), x)
-    assert set(np.unique(y)) == {0, 4 / 3}
+    assert set(np.unique(np.asarray(y))) == {0, 4 / 3}
     assert abs(np.mean(y) - 1) < 5 * math.sqrt(1 / 3 / x.size)
     np.testing.assert_array_equal(pull(x)[0], y)
     np.testing.assert_array_equal(F.dropout(x, 0.5, training=False), x)
