@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -143,8 +144,7 @@ class Elementwise:
 
     def in_c(self, operands: tuple[Any, ...]) -> Any:
         """The result, if C can compute it."""
-        wide = [x.size for x in operands if x.__class__ is ndarray]
-        operands = tuple(map(unrepeated, operands))
+        given, operands = operands, tuple(map(unrepeated, operands))
         dtype, shapes, arrays, bytes_, has_scalars = None, [], [], 0, False
         for k, x in enumerate(operands):
             if x.__class__ is ndarray:
@@ -171,7 +171,9 @@ class Elementwise:
         if dtype is None or found is None:
             return None
         shape, size, rows, cols, layouts = found
-        if size < self.c_threshold or size < max(wide):
+        if size < self.c_threshold:
+            return None
+        if any(map(operator.is_not, operands, given)) and shape != np.broadcast_shapes(*map(np.shape, given)):
             return None
         if has_scalars:
             for k, x in enumerate(operands):
