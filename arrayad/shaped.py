@@ -64,7 +64,13 @@ def aval(value: Any) -> Any:
     """The abstract value of an array, a NumPy scalar or a `Shaped`; a Python number stands for itself."""
     if value.__class__ is Shaped or value.__class__ in WEAK:
         return value
-    return Shaped(value.shape, value.dtype)
+    shaped = new_object(Shaped)  # an array's shape and dtype need no conversion
+    shaped.shape = value.shape
+    shaped.dtype = value.dtype
+    return shaped
+
+
+new_object = object.__new__
 
 
 def normalize_axis(axis: int, ndim: int, name: str) -> int:

@@ -23,7 +23,7 @@ from arrayad.primitive import operand_names
 from arrayad.primitives.casting import identity
 from arrayad.readers.sweep import fitted, sweep
 from arrayad.shaped import aval, is_weak
-from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Entry, Located, Scope, Traced, collect, kept
+from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Entry, Located, Scope, Traced, kept
 from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import Tape, record
 
@@ -291,15 +291,12 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
             raise ShapeError(f"[backward] a cotangent is needed for {describe(y)}, which is no scalar; sum it, or pass one")
         cotangent = np.ones((), y.dtype)
     ct = seed(y, cotangent, "backward")
-    leaves = [entry for entry in collect([y.history], LEAF) if entry.primitive is None]
     release = not (create_graph if retain_graph is None else retain_graph)
-    found = sweep([(y.history, ct)], leaves, LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
-    for leaf in leaves:
-        if leaf in found:
-            g = found[leaf]
-            g = g if g.__class__ is Tensor else handle(g)
-            before = leaf.params.value
-            leaf.params.value = g if before is None else before + g
+    found = sweep([(y.history, ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
+    for leaf, g in found.items():
+        g = g if g.__class__ is Tensor else handle(g)
+        before = leaf.params.value
+        leaf.params.value = g if before is None else before + g
 
 
 attach("backward", backward)

@@ -34,5 +34,7 @@ def timed(function: Callable[[], Any], repeats: int) -> float:
 def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
     """Rows of text in aligned columns."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))) for row in [head, *rows]]
+    lines = []
+    for first, *rest in [head, *rows]:
+        lines.append("  ".join([first.ljust(widths[0]), *(text.rjust(w) for text, w in zip(rest, widths[1:], strict=True))]))
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

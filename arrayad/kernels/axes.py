@@ -17,12 +17,12 @@ REDUCE, SCAN, ROWWISE = map(native.function, ("reduce", "scan", "rowwise"))
 INDEX = np.dtype(np.int64)
 
 
-def suits_c(x: Any) -> bool:
-    """Whether C can compute with this array, and it is large enough for that to pay."""
+def suits_c(x: Any, least: int = 1) -> bool:
+    """Whether C can compute with this array, and it has the elements for that to pay: any, where NumPy takes many passes."""
     return (
         native.Backend.current == "c"
         and x.__class__ is np.ndarray
-        and x.size >= LARGE
+        and x.size >= least
         and x.dtype in native.DTYPES
         and x.flags.c_contiguous
     )
@@ -39,9 +39,10 @@ class Reduction:
         self.name, self.numpy = name, numpy
         self.code = native.constant(name.upper())
         self.is_index = name in ("argmax", "argmin")
+        self.least = 0 if name == "logsumexp" else LARGE
 
     def __call__(self, x: Any, axis: tuple[int, ...]) -> Any:
-        if suits_c(x) and axis and axis == tuple(range(axis[0], axis[0] + len(axis))):
+        if suits_c(x, self.least) and axis and axis == tuple(range(axis[0], axis[0] + len(axis))):
             first, after = axis[0], axis[-1] + 1
             out = pool.empty(x.shape[:first] + x.shape[after:], INDEX if self.is_index else x.dtype)
             outer, n, inner = map(math.prod, (x.shape[:first], x.shape[first:after], x.shape[after:]))
@@ -58,7 +59,7 @@ class Scan:
         self.code = native.constant(name.upper())
 
     def __call__(self, x: Any, axis: int) -> Any:
-        if suits_c(x):
+        if suits_c(x, LARGE):
             out = pool.empty(x.shape, x.dtype)
             outer, n, inner = math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
             if native.done(SCAN(self.code, native.DTYPES[x.dtype], outer, n, inner, native.pointer(out), native.pointer(x))):

@@ -20,10 +20,11 @@ __all__ = ["LARGE", "Elementwise"]
 
 # Elements from which on a large kernel may be worth its call, two microseconds more than NumPy's.  NumPy's own loops are
 # vectorised too, so for one of its ufuncs C wins by threads alone, from PARALLEL elements on (PARALLEL of dispatch.c); up
-# to there the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes, C does in one; and
+# to there, from POOLED on, the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes, C does in one; and
 # some of NumPy's loops are not vectorised: those C beats from FUSED elements on.  What takes NumPy MANY_PASSES calls, by the
 # attribute `passes` of its kernel, takes it longer than one call of C for any number of elements.
 LARGE = 1 << 14
+POOLED = 1 << 16
 PARALLEL = 1 << 17
 FUSED = 1 << 11
 MANY_PASSES = 4
@@ -105,7 +106,7 @@ class Elementwise:
         self.call = CALLS[self.arity - 1]
         self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
         self.c_threshold = self.size_for_c()
-        self.threshold = min(self.c_threshold, LARGE if self.is_ufunc else NEVER)
+        self.threshold = min(self.c_threshold, POOLED if self.is_ufunc else NEVER)
 
     def size_for_c(self) -> int:
         """The size of a result from which on C is faster than NumPy, and a single thread no slower."""
@@ -193,7 +194,8 @@ class Elementwise:
 
     def new_result(self, operands: tuple[Any, ...]) -> ndarray[Any, Any] | None:
         """An array of the pool for the result of a ufunc, if the operands are large, in C order and of NumPy's numbers."""
-        shapes, kinds = [], []
+        shapes: list[tuple[int, ...]] = []
+        kinds: list[Any] = []
         for x in operands:
             if x.__class__ is ndarray and x.dtype.kind in "biufc" and x.flags.c_contiguous:
                 shapes.append(x.shape)
@@ -202,9 +204,11 @@ class Elementwise:
                 kinds.append(x.__class__)
             else:
                 return None
+        if not shapes:
+            return None
         key = tuple(kinds)
-        shape = np.broadcast_shapes(*shapes)
-        if math.prod(shape) < LARGE:
+        shape = shapes[0] if shapes.count(shapes[0]) == len(shapes) else np.broadcast_shapes(*shapes)
+        if math.prod(shape) < POOLED:
             return None
         if key not in self.dtypes:
             self.dtypes[key] = self.numpy.resolve_dtypes((*key, None))[-1]  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ def over_last(name: str, numpy: Any) -> Any:
     large = kernels.rowwise(name, lambda *operands: numpy(*operands, -1))
 
     def kernel(*operands: Any, axis: int) -> Any:
-        if axis == operands[0].ndim - 1 and operands[0].size >= kernels.LARGE:
+        if axis == operands[0].ndim - 1:
             return large(*operands)
         return numpy(*operands, axis)
 

@@ -35,7 +35,7 @@ reshape = linear(
 
 
 def permute_back(ct: Any, x: Shaped, *, axes: tuple[int, ...]) -> Any:
-    return permute_dims(ct, axes=tuple(int(i) for i in np.argsort(axes)))
+    return permute_dims(ct, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__)))
 
 
 permute_dims = linear(

@@ -37,7 +37,7 @@ large_add = kernels.elementwise("add", np.add)
 def sweep(
     seeds: Iterable[tuple[Entry, Any]], targets: Iterable[Entry], scope: Scope, limit: int, release: bool = False
 ) -> dict[Entry, Any]:
-    """The cotangents of `targets`, given those of some outputs; a target that nothing reaches is missing.
+    """The cotangents of `targets` and of leaves, given those of some outputs; what nothing reaches is missing.
 
     Walks the entries that depend on `scope`.  `limit` tells who may record this sweep (see `arrayad.tape.kept`).  With
     `release`, entries that nobody older asks for give up their residuals as soon as they are done with.
@@ -243,7 +243,8 @@ def sum_to(ct: Tensor, shape: tuple[int, ...]) -> Tensor:
     axes = tuple(range(lead)) + tuple(
         i for i in range(lead, ct.ndim) if shape[i - lead] == 1 and ct.shape[i] != 1
     )
-    return reshape(reduce_sum(ct, axis=axes), shape=shape)
+    total = reduce_sum(ct, axis=axes)
+    return total if total.shape == shape else reshape(total, shape=shape)
 
 
 def check_cotangents(entry: Entry, ct: Any, cotangents: Cotangents) -> None:

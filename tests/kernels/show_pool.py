@@ -1,7 +1,4 @@
-"""Print what forty results of 4 MB that all stay alive, as on a tape, cost in memory of the pool, fresh and reused.
-
-    python tests/kernels/show_pool.py
-"""
+"""Print what forty results of 4 MB that all stay alive, as on a tape, cost in memory of the pool, fresh and reused."""
 
 import time
 

@@ -5,7 +5,7 @@ import pytest
 
 from arrayad import kernels
 from arrayad.kernels import native, special
-from arrayad.kernels.elementwise import FUSED, LARGE, PARALLEL, layout
+from arrayad.kernels.elementwise import FUSED, PARALLEL, POOLED, layout
 
 pytestmark = pytest.mark.skipif(native.why_not_native is not None, reason="there are no C kernels")
 
@@ -154,7 +154,7 @@ def test_what_c_cannot_read_is_left_to_numpy(rng):
     misaligned = bytes_[1:].view(np.float64)
     assert in_c("add", misaligned, 1.0) is None
     large = kernels.elementwise("add", np.add)
-    for a in (np.asfortranarray(rng.standard_normal((300, 300))), np.arange(LARGE), np.ones(LARGE, complex)):
+    for a in (np.asfortranarray(rng.standard_normal((300, 300))), np.arange(POOLED), np.ones(POOLED, complex)):
         expected = np.add(a, a)
         assert large(a, a).dtype == expected.dtype
         np.testing.assert_array_equal(large(a, a), expected)
@@ -164,8 +164,8 @@ def test_what_c_cannot_read_is_left_to_numpy(rng):
 
 def test_a_ufunc_writes_into_memory_of_the_pool():
     large = kernels.elementwise("no such operation", np.add)
-    x = np.ones((LARGE, 2), np.int64)
-    assert large.threshold == LARGE
+    x = np.ones((POOLED, 2), np.int64)
+    assert large.threshold == POOLED
     assert type(large(x, x).base).__name__ == "mmap"
     assert large(x, 1).tolist() == (x + 1).tolist()
     assert large(x, 1.0).dtype == np.float64
