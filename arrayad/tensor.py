@@ -286,7 +286,7 @@ def concrete(tensor: Tensor, asked: str) -> Any:
     if value.__class__ is Shaped:
         raise AbstractValueError(
             f"[{asked}] the value of {describe(value)} is not known while tracing by shapes, so this would bake in a constant; "
-            "write where, cond or scan instead, or trace with values"
+            "write where instead of a branch, or trace with values"
         )
     return value
 
@@ -318,7 +318,7 @@ def warn_of_constant(tensor: Tensor, asked: str) -> None:
     if any(scope.open and scope is not LEAF for scope in history.scopes):
         warnings.warn(
             f"{asked} of a value inside a running transform gives a constant: no derivative passes through it "
-            "(use stop_gradient() or detach() to say that this is meant)",
+            "(use detach() to say that this is meant)",
             UserWarning,
             stacklevel=user_stacklevel(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -170,6 +171,17 @@ def test_cost() -> None:
     assert cost.forward.bytes_moved == 8 * (200 + 600 + 300) + 8 * 301
     assert cost.forward.peak_bytes == 8 * (200 + 600 + 300 + 1)
     assert cost.reverse.flops == 2 * (2 * 10 * 20 * 30)
+
+
+@pytest.mark.slow  # starts a program
+def test_draw_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("graphviz", reason="the drawing extra is not installed")
+    if shutil.which("dot") is None:
+        with pytest.raises(RuntimeError, match="the program `dot` of Graphviz is needed for .svg"):
+            ad.trace(example)(0.5).draw(tmp_path / "graph.svg")
+        return
+    ad.trace(example)(0.5).draw(tmp_path / "graph.svg")
+    assert "sin(w2)" in (tmp_path / "graph.svg").read_text()
 
 
 def test_draw(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
-from arrayad.primitives import exponential, selection
+from arrayad.primitives import arithmetic, exponential, selection, trigonometric
 from arrayad.primitives.arithmetic import square
 from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
@@ -94,3 +94,20 @@ def firm(x: Any, other: Any) -> Any:
 power.__doc__ = exponential.power.__doc__
 expose(power, "pow", numpy="power")
 attach_operator("pow", power)
+expose(power, "power", numpy=())
+
+ALIASES = {
+    "absolute": arithmetic.absolute,
+    "arccos": trigonometric.acos,
+    "arccosh": trigonometric.acosh,
+    "arcsin": trigonometric.asin,
+    "arcsinh": trigonometric.asinh,
+    "arctan": trigonometric.atan,
+    "arctan2": trigonometric.atan2,
+    "arctanh": trigonometric.atanh,
+    "mod": arithmetic.remainder,
+}
+"""NumPy's names beside those of the array API standard."""
+
+for name, function in ALIASES.items():
+    expose(function, name, numpy=())
