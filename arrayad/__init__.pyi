@@ -87,6 +87,7 @@ from arrayad.functions.indexing import pad as pad
 from arrayad.functions.shape import permute_dims as permute
 from arrayad.functions.shape import permute_dims as permute_dims
 from arrayad.functions.elementwise import power as pow
+from arrayad.functions.elementwise import power as power
 from arrayad.functions.reduction import prod as prod
 from arrayad.functions.shape import ravel as ravel
 from arrayad.functions.shape import repeat as repeat
@@ -145,6 +146,9 @@ nan: float
 def abs(x: ArrayLike, /) -> Tensor:
     """Absolute value: y[i] = |x[i]|."""
 
+def absolute(x: ArrayLike, /) -> Tensor:
+    """Absolute value: y[i] = |x[i]|."""
+
 def acos(x: ArrayLike, /) -> Tensor:
     """Inverse cosine: cos(y[i]) = x[i], y in [0, π]; nan outside [-1, 1]."""
 
@@ -153,6 +157,27 @@ def acosh(x: ArrayLike, /) -> Tensor:
 
 def add(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Sum of the elements: y[i] = x1[i] + x2[i]."""
+
+def arccos(x: ArrayLike, /) -> Tensor:
+    """Inverse cosine: cos(y[i]) = x[i], y in [0, π]; nan outside [-1, 1]."""
+
+def arccosh(x: ArrayLike, /) -> Tensor:
+    """Inverse hyperbolic cosine: cosh(y[i]) = x[i], y ≥ 0; nan below 1."""
+
+def arcsin(x: ArrayLike, /) -> Tensor:
+    """Inverse sine: sin(y[i]) = x[i], y in [-π/2, π/2]; nan outside [-1, 1]."""
+
+def arcsinh(x: ArrayLike, /) -> Tensor:
+    """Inverse hyperbolic sine: sinh(y[i]) = x[i]."""
+
+def arctan(x: ArrayLike, /) -> Tensor:
+    """Inverse tangent: tan(y[i]) = x[i], y in (-π/2, π/2)."""
+
+def arctan2(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
+    """Angle of the point (x2, x1) from the positive first axis: y[i] in [-π, π], tan(y[i]) = x1[i] / x2[i]."""
+
+def arctanh(x: ArrayLike, /) -> Tensor:
+    """Inverse hyperbolic tangent: tanh(y[i]) = x[i]; ±inf at ±1, nan outside."""
 
 def asin(x: ArrayLike, /) -> Tensor:
     """Inverse sine: sin(y[i]) = x[i], y in [-π/2, π/2]; nan outside [-1, 1]."""
@@ -273,6 +298,9 @@ def logical_or(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 
 def logical_xor(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Whether exactly one element is true."""
+
+def mod(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
+    """Remainder of the sign of the divisor: y[i] = x1[i] - x2[i] floor(x1[i] / x2[i])."""
 
 def multiply(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Product of the elements: y[i] = x1[i] x2[i]."""

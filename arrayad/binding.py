@@ -13,7 +13,7 @@ import numpy as np
 
 from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
-from arrayad.shaped import WEAK, aval, is_abstract
+from arrayad.shaped import WEAK, aval, is_abstract, is_weak
 from arrayad.tape import Entry, Located, Trace, Traced, merge, next_serial
 from arrayad.tensor import Tensor, freeze, handle
 
@@ -122,7 +122,7 @@ def new_entry(
         if arg.__class__ is not Tensor and isinstance(values[i], np.ndarray) and (trace is not None or i in wanted):
             values[i] = freeze(values[i])
             operands[i].value = values[i]
-    entry.residuals = tuple(value if i in wanted else None for i, value in enumerate((*values, result)))
+    entry.residuals = tuple(residual(value, result) if i in wanted else None for i, value in enumerate((*values, result)))
     if isinstance(entry, Located):
         entry.location = user_line()
     if isinstance(entry, Traced):
@@ -130,6 +130,11 @@ def new_entry(
         entry.inputs = tuple(handle(x.value, x.history) if x.__class__ is Tensor else x for x in operands)
         entry.output = aval(result)
     return entry
+
+
+def residual(value: Any, result: Any) -> Any:
+    """A value to be kept: a Python number in the dtype that it took."""
+    return result.dtype.type(value) if is_weak(value) else value
 
 
 def check_finite(primitive: Any, result: Any, values: list[Any], location: str | None = None, doing: str = "made") -> None:

@@ -280,6 +280,11 @@ def binary(row: Elementwise) -> Operation:
         e.primitive = row
         e.parents = (h1, h2)
         e.params = NO_PARAMS
+        if keeps and c1 is not c2:  # a Python number is kept in the dtype that it took
+            if c1 is Tensor:
+                v2 = y.dtype.type(v2)
+            else:
+                v1 = y.dtype.type(v1)
         if not keeps:
             e.residuals = nothing
         elif h2 is None:

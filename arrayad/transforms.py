@@ -92,6 +92,12 @@ def seed(y: Tensor, ct: Any, name: str) -> Any:
     return fitted(ct, aval(y.value), None)[0]
 
 
+@functools.cache
+def unit(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """The number 1, the cotangent of a scalar result."""
+    return np.ones((), dtype)
+
+
 def zeros_like(x: Any) -> Tensor:
     return handle(np.zeros(x.shape, x.dtype))
 
@@ -212,7 +218,7 @@ def value_and_grad(
         run = Linearized("grad", function, tuple(args[i] for i in chosen))
         out, aux = split_aux("grad", run.out, has_aux)
         (y,) = scalar_result(out)
-        gradients = run.sweep([y], [np.ones((), y.dtype)], release=True)
+        gradients = run.sweep([y], [unit(y.dtype)], release=True)
         value = released(y, run.scope)
         gradient = gradients if isinstance(argnums, tuple) else gradients[0]
         return ((value, release_tree(aux, run.scope)), gradient) if has_aux else (value, gradient)
@@ -289,7 +295,7 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
     if cotangent is None:
         if y.shape != ():
             raise ShapeError(f"[backward] a cotangent is needed for {describe(y)}, which is no scalar; sum it, or pass one")
-        cotangent = np.ones((), y.dtype)
+        cotangent = handle(unit(y.dtype))
     ct = seed(y, cotangent, "backward")
     release = not (create_graph if retain_graph is None else retain_graph)
     found = sweep([(y.history, ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)

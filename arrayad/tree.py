@@ -7,6 +7,7 @@ their sorted keys where these can be sorted, else in their own; None is a tree w
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -88,8 +89,18 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> flatten({"b": [1, 2], "a": 3})
     ([3, 1, 2], dict(*, list(*, *)))
     """
+    if tree.__class__ in LEAVES:
+        return [tree], LEAF
+    if tree.__class__ is tuple and all(x.__class__ in LEAVES for x in tree):
+        return list(tree), flat_tuple(len(tree))
     leaves: list[Any] = []
     return leaves, gather(tree, leaves)
+
+
+@functools.cache
+def flat_tuple(length: int) -> Structure:
+    """The structure of a tuple of so many leaves."""
+    return Structure(tuple, tuple(range(length)), (LEAF,) * length, length)
 
 
 def gather(node: Any, leaves: list[Any]) -> Structure:
@@ -115,6 +126,8 @@ def unflatten(structure: Structure, leaves: list[Any]) -> Any:
     """
     if len(leaves) != structure.leaves:
         raise ValueError(f"[tree] {structure.leaves} leaves were needed for {structure}, {len(leaves)} came")
+    if structure.children.count(LEAF) == structure.leaves and structure.kind is tuple:
+        return tuple(leaves)
     return build(structure, iter(leaves))
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-import numpy as np
-
 from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
 from arrayad.primitives import arithmetic, exponential, selection, trigonometric
 from arrayad.primitives.arithmetic import square
 from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
-from arrayad.tensor import handle
 
 
 @public()
@@ -81,14 +78,7 @@ def round(x: Any, decimals: int = 0) -> Any:
 def power(x1: Any, x2: Any) -> Any:
     if x2.__class__ is int and x2 == 2:
         return square(x1)
-    return exponential.power(firm(x1, x2), firm(x2, x1))
-
-
-def firm(x: Any, other: Any) -> Any:
-    """A Python number as an array of the other operand's dtype: the partials of a power compute with it alone."""
-    if not is_weak(x) or is_weak(other):
-        return x
-    return handle(np.asarray(x, np.result_type(x, asarray(other).dtype)))
+    return exponential.power(x1, x2)
 
 
 power.__doc__ = exponential.power.__doc__

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -88,6 +87,11 @@ def unrepeated(x: Any) -> Any:
     if x.__class__ is ndarray and not x.flags.c_contiguous and 0 in x.strides:
         return x[tuple(slice(1) if stride == 0 else slice(None) for stride in x.strides)]
     return x
+
+
+def spans(shape: tuple[int, ...], own: tuple[int, ...]) -> bool:
+    """Whether a result of this shape is as long along every axis as an operand's own shape asks."""
+    return len(own) <= len(shape) and all(n == 1 or n == m for n, m in zip(own[::-1], shape[::-1], strict=False))
 
 
 class Elementwise:
@@ -174,7 +178,7 @@ class Elementwise:
         shape, size, rows, cols, layouts = found
         if size < self.c_threshold:
             return None
-        if any(map(operator.is_not, operands, given)) and shape != np.broadcast_shapes(*map(np.shape, given)):
+        if any(wide is not x and not spans(shape, wide.shape) for wide, x in zip(given, operands, strict=True)):
             return None
         if has_scalars:
             for k, x in enumerate(operands):

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from arrayad.elementwise import Elementwise
 from arrayad.primitive import operand_names
 from arrayad.shaped import Shaped, is_weak
@@ -41,7 +43,11 @@ def numpy_lines(tape: Tape) -> tuple[list[str], dict[str, Any]]:
 
 
 def numpy_function(tape: Tape, name: str) -> Callable[..., Any]:
-    """A Python function of plain arrays that computes what the tape does."""
+    """A Python function of plain arrays that computes what the tape does: the ufunc itself, where it is just one."""
+    if len(tape.entries) == 1:
+        (only,) = tape.entries
+        if isinstance(only.primitive.numpy, np.ufunc) and only.parents == tuple(tape.inputs):
+            return only.primitive.numpy
     lines, scope = numpy_lines(tape)
     parameters = ", ".join(f"x{i}" for i in range(1, len(tape.inputs) + 1))
     function = define(name, parameters, lines, scope)

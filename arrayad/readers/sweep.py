@@ -27,7 +27,7 @@ from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either
 from arrayad.readers.pull import passed, pulls_of
-from arrayad.shaped import Shaped, is_weak
+from arrayad.shaped import Shaped
 from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, is_asked_for, kept
 from arrayad.tensor import Tensor, handle
 
@@ -95,8 +95,13 @@ def pull(
             "call backward(retain_graph=True) the first time to sweep it again"
         )
     asked = limit == CREATE_GRAPH or (len(entry.scopes) > 1 and is_asked_for(entry.scopes, limit))
-    if not asked and ct.__class__ is not Tensor and isinstance(entry.primitive, Elementwise):
+    row = entry.primitive
+    if not asked and ct.__class__ is not Tensor and isinstance(row, Elementwise):
         pull_plainly(entry, ct, mask, scope, limit, cotangents)
+    elif row.kind == "linear" and mask is None and len(entry.parents) == 1:
+        (parent,) = entry.parents
+        (g,) = row.vjp((True,), ct if ct.__class__ is Tensor else handle(ct), None, entry.avals[0], **entry.params)
+        cotangents.give(parent, plain(g), None)
     else:
         pull_by_rule(entry, ct, mask, scope, limit, cotangents)
     if release and not asked:
@@ -189,8 +194,6 @@ def residual_handles(entry: Entry, limit: int) -> tuple[Any, list[Any]]:
     xs = [
         (entry.avals[i] if entry.avals is not None else None)
         if value is None
-        else value
-        if is_weak(value)
         else handle(value, kept(parent, limit))
         for i, (value, parent) in enumerate(zip(values, entry.parents, strict=True))
     ]
