@@ -71,9 +71,7 @@ def explained(primitive: Any, values: Any, error: Exception) -> Exception:
     if isinstance(error, TypeError):
         return DTypeError(f"[{primitive.name}] these dtypes do not fit: {came}; use astype ({error})")
     if "broadcast" in str(error):
-        return ShapeError(
-            f"[{primitive.name}] shapes do not broadcast: {came}; counted from the last, axes must agree or be 1"
-        )
+        return ShapeError(f"[{primitive.name}] shapes do not broadcast: {came}; counted from the last, axes must agree or be 1")
     return ShapeError(f"[{primitive.name}] {error}: {came}")
 
 

@@ -114,9 +114,7 @@ class Elementwise(Primitive):
 
     def push_rule(self, tangents: Any, y: Any, *xs: Any) -> Any:
         """The JVP: the sum of tangents times partials."""
-        terms = [
-            self.factor(i, t, (*xs, y)) for i, t in enumerate(tangents) if t is not None and self.partials[i] is not None
-        ]
+        terms = [self.factor(i, t, (*xs, y)) for i, t in enumerate(tangents) if t is not None and self.partials[i] is not None]
         total = terms[0] if terms else None
         for term in terms[1:]:
             total = total + term
@@ -125,8 +123,7 @@ class Elementwise(Primitive):
     def pull_rule(self, needed: Any, ct: Any, y: Any, *xs: Any) -> Any:
         """The VJP: the cotangent times each partial, at the output's shape (the sweep undoes broadcasting)."""
         return tuple(
-            self.factor(i, ct, (*xs, y)) if need and self.partials[i] is not None else None
-            for i, need in enumerate(needed)
+            self.factor(i, ct, (*xs, y)) if need and self.partials[i] is not None else None for i, need in enumerate(needed)
         )
 
 
@@ -308,4 +305,3 @@ def binary(row: Elementwise) -> Operation:
         return out
 
     return named(apply, row)
-

@@ -16,7 +16,11 @@ from arrayad.tensor import Tensor
 def refuse(function: Callable[..., Any], why: str) -> TypeError:
     """The error that says what to call instead of a NumPy function."""
     name = function.__name__
-    cure = f"use arrayad.{NUMPY[function].__name__}" if function in NUMPY else "convert with np.asarray() first: nothing will be recorded"
+    cure = (
+        f"use arrayad.{NUMPY[function].__name__}"
+        if function in NUMPY
+        else "convert with np.asarray() first: nothing will be recorded"
+    )
     return TypeError(f"[np.{name}] {why}; {cure}")
 
 
@@ -36,7 +40,14 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
     return NUMPY[ufunc](*inputs)
 
 
-REDUCTIONS = {np.add: "sum", np.multiply: "prod", np.maximum: "max", np.minimum: "min", np.logical_and: "all", np.logical_or: "any"}
+REDUCTIONS = {
+    np.add: "sum",
+    np.multiply: "prod",
+    np.maximum: "max",
+    np.minimum: "min",
+    np.logical_and: "all",
+    np.logical_or: "any",
+}
 
 
 INSPECTIONS = frozenset(
@@ -46,9 +57,7 @@ INSPECTIONS = frozenset(
 """NumPy's functions that look at values and give none that could have a derivative: they see the value."""
 
 
-def array_function(
-    self: Tensor, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
+def array_function(self: Tensor, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NumPy's protocol for functions (NEP 18)."""
     if function in INSPECTIONS:
         return function(*tree.map(lambda x: np.asarray(x) if x.__class__ is Tensor else x, list(args)), **kwargs)

@@ -47,9 +47,7 @@ def attach(name: str, found: Any) -> None:
     setattr(Tensor, name, found)
 
 
-def public(
-    *, method: bool | str = False, numpy: str | tuple[str, ...] | None = None
-) -> Callable[[Function], Function]:
+def public(*, method: bool | str = False, numpy: str | tuple[str, ...] | None = None) -> Callable[[Function], Function]:
     """`expose` as a decorator."""
 
     def decorate(function: Function) -> Function:

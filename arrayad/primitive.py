@@ -283,6 +283,7 @@ def like_first(x: Shaped, *rest: Any, **params: Any) -> Shaped:
 
 def shape_by_trial(numpy: Callable[..., Any]) -> Callable[..., Shaped]:
     """A shape rule that asks NumPy with operands that take no memory: for rows that move elements and compute nothing."""
+
     @functools.wraps(numpy)
     def shape(*operands: Any, **params: Any) -> Shaped:
         trial = [np.broadcast_to(np.zeros((), x.dtype), x.shape) if isinstance(x, Shaped) else x for x in operands]

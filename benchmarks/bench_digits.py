@@ -1,6 +1,6 @@
 """A training step of the digits network, batch 128, eager, against PyTorch's eager mode: same weights, same batch.
 
-    make bench ARGS="-k digits -s"
+make bench ARGS="-k digits -s"
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def their_step(torch: ModuleType, images: Any, labels: Any, name: str, weights: 
     with torch.no_grad():
         for p, w in zip(parameters, weights, strict=True):
             p.copy_(torch.tensor(w if w.shape == tuple(p.shape) else w.T))
-    optimizer = (
-        torch.optim.SGD(parameters, lr=0.1, momentum=0.9) if name == "SGD" else torch.optim.Adam(parameters, lr=1e-3)
-    )
+    optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9) if name == "SGD" else torch.optim.Adam(parameters, lr=1e-3)
     x, t = torch.tensor(images), torch.tensor(labels)
 
     def step() -> Any:

@@ -1,6 +1,6 @@
 """The cost of a value and its gradient together, over the unrecorded value, and over central differences.
 
-    make bench ARGS="-k ratio -s"
+make bench ARGS="-k ratio -s"
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The time that `import arrayad` takes beyond NumPy's, and the size of what is installed.
 
-    make bench ARGS="-k import -s"
+make bench ARGS="-k import -s"
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The C kernels over NumPy's, from the size where C takes over: float32, all threads.
 
-    make bench ARGS="-k kernels -s"
+make bench ARGS="-k kernels -s"
 """
 
 from __future__ import annotations

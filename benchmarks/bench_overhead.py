@@ -1,6 +1,6 @@
 """The cost of recording, on arrays of 10 elements, against PyTorch's eager mode: the same operations on both sides.
 
-    make bench ARGS="-k overhead -s"
+make bench ARGS="-k overhead -s"
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def test_a_tape_records_what_ran() -> None:
     tape = ad.trace(collatz)(6.0)
     assert len(tape.guards) == 9 and tape.guards[0][1] is True and "test_tape.py" in tape.guards[0][2]
     assert replay(tape, 6.0).item() == 8.0
-    with pytest.raises(GuardError, match="the branch at .*test_tape.py"):
+    with pytest.raises(GuardError, match=r"the branch at .*test_tape\.py"):
         replay(tape, 1.0)
 
 
@@ -177,7 +177,7 @@ def test_cost() -> None:
 def test_draw_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("graphviz", reason="the drawing extra is not installed")
     if shutil.which("dot") is None:
-        with pytest.raises(RuntimeError, match="the program `dot` of Graphviz is needed for .svg"):
+        with pytest.raises(RuntimeError, match=r"the program `dot` of Graphviz is needed for \.svg"):
             ad.trace(example)(0.5).draw(tmp_path / "graph.svg")
         return
     ad.trace(example)(0.5).draw(tmp_path / "graph.svg")

@@ -194,7 +194,9 @@ def test_leaves() -> None:
 
 
 def test_errors_name_what_came_and_the_cure() -> None:
-    with pytest.raises(ShapeError, match=r"\[add\] shapes do not broadcast: x1 is f64\[3\], x2 is f64\[4\]; counted from the last"):
+    with pytest.raises(
+        ShapeError, match=r"\[add\] shapes do not broadcast: x1 is f64\[3\], x2 is f64\[4\]; counted from the last"
+    ):
         ad.tensor(np.ones(3)) + ad.tensor(np.ones(4))
     with pytest.raises(ShapeError, match=r"\[multiply\] shapes do not broadcast: x1 is f64\[3\], x2 is f64\[4\]"):
         ad.tensor(np.ones(3)) * np.ones(4)

@@ -294,7 +294,11 @@ def test_a_relu_network_pays_nothing_for_its_masks(monkeypatch: pytest.MonkeyPat
         raise AssertionError("a mask was computed")
 
     monkeypatch.setattr(masks.Mask, "get", never)
-    w1, w2, b = ad.tensor(np.ones((4, 8)), requires_grad=True), ad.tensor(np.ones((8, 2)), requires_grad=True), ad.tensor(np.ones(8), requires_grad=True)
+    w1, w2, b = (
+        ad.tensor(np.ones((4, 8)), requires_grad=True),
+        ad.tensor(np.ones((8, 2)), requires_grad=True),
+        ad.tensor(np.ones(8), requires_grad=True),
+    )
     y = ad.sum(ad.nn.functional.relu(np.ones((5, 4)) @ w1 + b) @ w2)
     y.backward()
     assert w1.grad.shape == (4, 8)

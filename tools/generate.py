@@ -1,7 +1,7 @@
 """Write the files that follow from the rows: the C kernels' table, the stubs, the reference page.
 
-    python tools/generate.py            write them
-    python tools/generate.py --check    exit with 1, and say so, where one is not what would be written
+python tools/generate.py            write them
+python tools/generate.py --check    exit with 1, and say so, where one is not what would be written
 """
 
 from __future__ import annotations
@@ -119,7 +119,10 @@ def methods_stub() -> str:
             lines.append(f"    def __{prefix}{dunder}__(self, other: Any) -> Tensor: ...")
     lines += [f"    def __{name}__(self) -> Tensor: ..." for name in UNARY]
     lines += [f"    def __{name}__(self, other: Any) -> Any: ..." for name in COMPARISONS]
-    lines += ["    def __getitem__(self, index: Any) -> Tensor: ...", "    def __setitem__(self, index: Any, value: Any) -> None: ..."]
+    lines += [
+        "    def __getitem__(self, index: Any) -> Tensor: ...",
+        "    def __setitem__(self, index: Any, value: Any) -> None: ...",
+    ]
     for name, function in sorted(attached()):
         lines.append(method_stub(name, function))
     return "\n".join(lines) + "\n"
@@ -156,7 +159,13 @@ def plain_parameter(p: inspect.Parameter) -> str:
 
 
 def annotation(found: Any) -> str:
-    return found if found in ("Tensor", "None", "tuple[int, ...]") else "tuple[Tensor, ...]" if str(found).startswith("tuple[Tensor") else "Any"
+    return (
+        found
+        if found in ("Tensor", "None", "tuple[int, ...]")
+        else "tuple[Tensor, ...]"
+        if str(found).startswith("tuple[Tensor")
+        else "Any"
+    )
 
 
 # --- docs/reference.md -------------------------------------------------------------------------------------------------
@@ -206,7 +215,9 @@ def formulas(row: Elementwise) -> list[str]:
     for i, partial in enumerate(row.partials):
         if partial is not None:
             operands = [*map(subscripted, names), "y"]
-            text = "1" if partial is one else "-1" if partial is minus_one else expression(partial_tape(row, i), operands, "latex")
+            text = (
+                "1" if partial is one else "-1" if partial is minus_one else expression(partial_tape(row, i), operands, "latex")
+            )
             lines += [rf"$$\frac{{\partial y}}{{\partial {subscripted(names[i])}}} = {text}$$", ""]
     return lines
 

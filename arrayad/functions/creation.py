@@ -221,9 +221,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, devic
 
 
 @public()
-def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, device: Any = None
-) -> Tensor:
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, device: Any = None) -> Tensor:
     """`num` numbers at equal distances: y[i] = start + i (stop - start) / (num - 1), or / num without `endpoint`.
 
     `start` and `stop` may be 0-d Tensors, by which it can be differentiated.
@@ -242,9 +240,7 @@ def linspace(
         return handle(np.linspace(first, last, num, endpoint, dtype=dtype))
     if any(isinstance(x, Tensor | np.ndarray) and x.ndim for x in (start, stop)):
         raise ShapeError(f"[linspace] start is {describe(start)}, stop is {describe(stop)}; 0-d ones are needed")
-    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [
-        np.dtype(np.float64)
-    ]
+    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [np.dtype(np.float64)]
     share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(*dtypes))
     made = start * (1 - share) + stop * share
     return made if dtype is None else asarray(made, dtype)

@@ -78,9 +78,7 @@ def from_sublists(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
         try:
             return "".join("..." if n is Ellipsis else LETTERS[n] for n in sublist)
         except (TypeError, IndexError):
-            raise ValueError(
-                f"[einsum] {sublist!r} is no list of axes; ints from 0 to 51 and `...` are needed"
-            ) from None
+            raise ValueError(f"[einsum] {sublist!r} is no list of axes; ints from 0 to 51 and `...` are needed") from None
 
     pairs = len(arguments) // 2
     subscripts = ",".join(written(arguments[2 * i + 1]) for i in range(pairs))
@@ -110,9 +108,7 @@ def parsed(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], st
             )
     widest = max((width for term, width in zip(terms, widths, strict=True) if "..." in term), default=0)
     if widest > len(spare):
-        raise refusal(
-            subscripts, f"there are {len(set(text))} letters and {widest} axes under '...'; 52 in all are possible"
-        )
+        raise refusal(subscripts, f"there are {len(set(text))} letters and {widest} axes under '...'; 52 in all are possible")
     dots = "".join(spare[:widest])
     spelled = tuple(term.replace("...", dots[widest - width :]) for term, width in zip(terms, widths, strict=True))
     if not arrow:
@@ -194,9 +190,7 @@ def summed(factor: Factor, needed: set[str]) -> Factor:
     axis = tuple(i for i, letter in enumerate(factor.letters) if letter not in needed)
     if not axis:
         return factor
-    return Factor(
-        "".join(letter for letter in factor.letters if letter in needed), reduce_sum(factor.value, axis=axis)
-    )
+    return Factor("".join(letter for letter in factor.letters if letter in needed), reduce_sum(factor.value, axis=axis))
 
 
 def contracted(first: Factor, second: Factor, needed: set[str]) -> Factor:

@@ -85,8 +85,7 @@ def parsed(part: Any, name: str) -> Any:
         array = array.astype(np.intp)
     if array.dtype.kind not in "biu":
         raise IndexError(
-            f"[{name}] an index is made of ints, slices, None, Ellipsis and arrays of integers or booleans; "
-            f"{describe(part)} came"
+            f"[{name}] an index is made of ints, slices, None, Ellipsis and arrays of integers or booleans; {describe(part)} came"
         )
     if array.ndim == 0 and array.dtype.kind == "b":
         raise IndexError(f"[{name}] a single boolean is no index; use None for a new axis, where for a condition")

@@ -68,9 +68,7 @@ def check_product(x: Tensor, y: Tensor) -> None:
         )
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         axis = "y.shape[-2]" if y.ndim > 1 else "y.shape[0]"
-        raise ShapeError(
-            f"[matmul] inner sizes differ: x is {describe(x)}, y is {describe(y)}; x.shape[-1] must equal {axis}"
-        )
+        raise ShapeError(f"[matmul] inner sizes differ: x is {describe(x)}, y is {describe(y)}; x.shape[-1] must equal {axis}")
 
 
 def product_shape(x: Tensor, y: Tensor) -> tuple[int, ...]:
@@ -129,9 +127,7 @@ def paired_axes(x: Tensor, y: Tensor, axes: Any) -> tuple[tuple[int, ...], tuple
     """The axes of each operand to sum over, nonnegative, pair by pair."""
     if isinstance(axes, int):
         if not 0 <= axes <= min(x.ndim, y.ndim):
-            raise ValueError(
-                f"[tensordot] axes is {axes}; x has {x.ndim} axes and y {y.ndim}, of which as many are needed"
-            )
+            raise ValueError(f"[tensordot] axes is {axes}; x has {x.ndim} axes and y {y.ndim}, of which as many are needed")
         return tuple(range(x.ndim - axes, x.ndim)), tuple(range(axes))
     first, second = ((a,) if isinstance(a, int) else tuple(a) for a in axes)
     if len(first) != len(second):
@@ -183,9 +179,7 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
         raise ShapeError(f"[vecdot] an operand is 0-d: x is {describe(x)}, y is {describe(y)}; vectors are needed")
     x, y = (with_last(operand, normalize_axis(axis, operand.ndim, "vecdot")) for operand in (x, y))
     if x.shape[-1] != y.shape[-1]:
-        raise ShapeError(
-            f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree"
-        )
+        raise ShapeError(f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree")
     return einsum("...i,...i->...", x, y)
 
 
@@ -341,7 +335,5 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
         pair: Any = axes if axis is None else axis
         return matrix_norm(x, ord, pair, keepdims)
     if len(axes) != 1:
-        raise ValueError(
-            f"[norm] ord is {ord!r} over {len(axes)} axes of {describe(x)}; one or two are needed, or no ord"
-        )
+        raise ValueError(f"[norm] ord is {ord!r} over {len(axes)} axes of {describe(x)}; one or two are needed, or no ord")
     return vector_norm(x, ord, axes, keepdims)

@@ -106,9 +106,7 @@ def mean(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -
 def deviations(name: str, x: Any, axis: Axis, correction: float | None, ddof: float | None) -> tuple[Any, ...]:
     """The operand less its mean, the axes, and the divisor n - correction (0 where it is negative)."""
     if correction is not None and ddof is not None:
-        raise TypeError(
-            f"[{name}] correction is {correction} and ddof is {ddof}; they are two names of one thing: give one"
-        )
+        raise TypeError(f"[{name}] correction is {correction} and ddof is {ddof}; they are two names of one thing: give one")
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, name)
     less = correction if correction is not None else ddof if ddof is not None else 0

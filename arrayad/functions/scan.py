@@ -19,15 +19,11 @@ from arrayad.shaped import normalize_axis
 from arrayad.tensor import Tensor
 
 
-def scanned(
-    row: Callable[..., Any], name: str, x: Any, axis: int | None, dtype: Any, initial: float | None
-) -> Tensor:
+def scanned(row: Callable[..., Any], name: str, x: Any, axis: int | None, dtype: Any, initial: float | None) -> Tensor:
     """Scan along one axis; an `initial` value goes before the first element.  None is the only axis of a vector."""
     x = accumulated(x, dtype)
     if axis is None and x.ndim != 1:
-        raise ValueError(
-            f"[{name}] x is {describe(x)} and axis None; of what is no vector an axis is needed, or reshape(x, -1)"
-        )
+        raise ValueError(f"[{name}] x is {describe(x)} and axis None; of what is no vector an axis is needed, or reshape(x, -1)")
     axis = normalize_axis(0 if axis is None else axis, x.ndim, name)
     y = row(x, axis=axis, reverse=False)
     if initial is None:

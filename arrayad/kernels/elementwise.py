@@ -19,9 +19,9 @@ __all__ = ["LARGE", "Elementwise"]
 
 # Elements from which on a large kernel may be worth its call, two microseconds more than NumPy's.  NumPy's own loops are
 # vectorised too, so for one of its ufuncs C wins by threads alone, from PARALLEL elements on (PARALLEL of dispatch.c); up
-# to there, from POOLED on, the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes, C does in one; and
-# some of NumPy's loops are not vectorised: those C beats from FUSED elements on.  What takes NumPy MANY_PASSES calls, by the
-# attribute `passes` of its kernel, takes it longer than one call of C for any number of elements.
+# to there, from POOLED on, the large kernel saves page faults, with memory of the pool.  What takes NumPy several passes,
+# C does in one; and some of NumPy's loops are not vectorised: those C beats from FUSED elements on.  What takes NumPy
+# MANY_PASSES calls, by the attribute `passes` of its kernel, takes it longer than one call of C for any number of elements.
 LARGE = 1 << 14
 POOLED = 1 << 16
 PARALLEL = 1 << 17

@@ -13,7 +13,12 @@ from arrayad.primitives.shape import reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
-SHAPES: list[Any] = [((2, 3, 4), {"axis": (1,)}), ((2, 3, 4), {"axis": (0, 2)}), ((5,), {"axis": (0,)}), ((2, 3), {"axis": (0, 1)})]
+SHAPES: list[Any] = [
+    ((2, 3, 4), {"axis": (1,)}),
+    ((2, 3, 4), {"axis": (0, 2)}),
+    ((5,), {"axis": (0,)}),
+    ((2, 3), {"axis": (0, 1)}),
+]
 EMPTY: list[Any] = [((0, 3), {"axis": (0,)}), ((3, 0), {"axis": (0,)}), ((), {"axis": ()})]
 
 
@@ -82,5 +87,7 @@ broadcast_to = linear(
     numpy=repeated,
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=broadcast_transpose,
-    samples=Samples(cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]),
+    samples=Samples(
+        cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]
+    ),
 )

@@ -38,9 +38,7 @@ greater_equal = comparison(
 )
 
 
-def logic(
-    name: str, doc: str, numpy: Callable[..., Any], arity: int, samples: Samples = BOOLS, **columns: Any
-) -> Operation:
+def logic(name: str, doc: str, numpy: Callable[..., Any], arity: int, samples: Samples = BOOLS, **columns: Any) -> Operation:
     return elementwise(name, doc, numpy=numpy, partials=(None,) * arity, samples=samples, **columns)
 
 
@@ -54,7 +52,9 @@ INTEGERS = Samples(low=0, high=9, dtypes={0: "int64", 1: "int64"})
 bitwise_and = logic("bitwise_and", """The bits that both elements have.""", np.bitwise_and, 2, INTEGERS, operator="and")
 bitwise_or = logic("bitwise_or", """The bits that either element has.""", np.bitwise_or, 2, INTEGERS, operator="or")
 bitwise_xor = logic("bitwise_xor", """The bits that exactly one element has.""", np.bitwise_xor, 2, INTEGERS, operator="xor")
-bitwise_invert = logic("bitwise_invert", """Each element with all bits inverted.""", np.bitwise_not, 1, INTEGERS, operator="invert")
+bitwise_invert = logic(
+    "bitwise_invert", """Each element with all bits inverted.""", np.bitwise_not, 1, INTEGERS, operator="invert"
+)
 bitwise_left_shift = logic(
     "bitwise_left_shift", """The bits of `x1` moved up by `x2` places.""", np.left_shift, 2, INTEGERS, operator="lshift"
 )

@@ -302,9 +302,7 @@ set_at = indexing(
     vjp=set_vjp,
     kind="selection",
     smooth=2,
-    samples=Samples(
-        low=(-3.0, -3.0, -2, -2), high=(3.0, 3.0, 2, 2), dtypes={2: "int64", 3: "int64"}, cases=set_cases()
-    ),
+    samples=Samples(low=(-3.0, -3.0, -2, -2), high=(3.0, 3.0, 2, 2), dtypes={2: "int64", 3: "int64"}, cases=set_cases()),
 )
 
 

@@ -23,8 +23,7 @@ def product_shape(x1: Shaped, x2: Shaped) -> Shaped:
     """The shape rule of `matrix_product`: (…, m, k) by (…, k, n), the leading axes equal."""
     if x1.ndim != x2.ndim or x1.ndim < 2 or x1.shape[-1] != x2.shape[-2] or x1.shape[:-2] != x2.shape[:-2]:
         raise ShapeError(
-            f"[matmul] inner sizes differ: x1 is {describe(x1)}, x2 is {describe(x2)}; "
-            "x1.shape[-1] must equal x2.shape[-2]"
+            f"[matmul] inner sizes differ: x1 is {describe(x1)}, x2 is {describe(x2)}; x1.shape[-1] must equal x2.shape[-2]"
         )
     return Shaped((*x1.shape[:-1], x2.shape[-1]), np.result_type(x1.dtype, x2.dtype))
 

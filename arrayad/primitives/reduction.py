@@ -286,9 +286,7 @@ softmax_weights = general(
     jvp=weights_jvp,
     vjp=weights_vjp,
     residuals=(OUTPUT,),
-    samples=Samples(
-        cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]
-    ),
+    samples=Samples(cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]),
     cost=lambda output, *operands, **params: 11 * output.size,
 )
 

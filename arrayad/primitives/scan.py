@@ -98,18 +98,14 @@ def recurrence_kernel(a: Any, b: Any, *, axis: int, reverse: bool) -> Any:
 
 def recurrence_shape(a: Shaped, b: Shaped, *, axis: int, reverse: bool) -> Shaped:
     if a.shape != b.shape:
-        raise ShapeError(
-            f"[recurrence] the shapes differ: x1 is {describe(a)}, x2 is {describe(b)}; they must be equal"
-        )
+        raise ShapeError(f"[recurrence] the shapes differ: x1 is {describe(a)}, x2 is {describe(b)}; they must be equal")
     return Shaped(a.shape, np.result_type(a.dtype, b.dtype))
 
 
 def recurrence_jvp(tangents: Any, y: Any, a: Any, b: Any, *, axis: int, reverse: bool) -> Any:
     by_a, by_b = tangents
     moved = None if by_a is None else by_a * delay(y, axis=axis, reverse=reverse)
-    return recurrence(
-        a, by_b if moved is None else moved if by_b is None else moved + by_b, axis=axis, reverse=reverse
-    )
+    return recurrence(a, by_b if moved is None else moved if by_b is None else moved + by_b, axis=axis, reverse=reverse)
 
 
 def recurrence_vjp(needed: Any, ct: Any, y: Any, a: Any, b: Any, *, axis: int, reverse: bool) -> Any:

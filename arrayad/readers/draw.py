@@ -26,7 +26,9 @@ def draw(tape: Tape, filename: str | os.PathLike[str] | None = None) -> Any:
     names = names_of(tape)
     results = {y.history for y in tape.outputs if is_member(y, tape)}
     for entry, name in zip(tape.inputs, input_names(tape), strict=True):
-        graph.node(names[entry], f"{names[entry]} = {name}\n{entry.output!r}", fillcolor="#e6f0fa", shape="ellipse", style="filled")
+        graph.node(
+            names[entry], f"{names[entry]} = {name}\n{entry.output!r}", fillcolor="#e6f0fa", shape="ellipse", style="filled"
+        )
     for entry in tape.entries:
         color = "#e3f4e1" if entry in results else "#f7fafc"
         graph.node(names[entry], f"{names[entry]} = {formula(entry, names, tape)}\n{entry.output!r}", fillcolor=color)

@@ -44,7 +44,10 @@ def show(tape: Tape, reverse: bool = False) -> str:
     """
     names = names_of(tape)
     values, cotangents = evaluated(tape)
-    lines = [(f"{names[entry]} = {name}", entry.output, values.get(entry)) for entry, name in zip(tape.inputs, input_names(tape), strict=True)]
+    lines = [
+        (f"{names[entry]} = {name}", entry.output, values.get(entry))
+        for entry, name in zip(tape.inputs, input_names(tape), strict=True)
+    ]
     lines += [(f"{names[entry]} = {formula(entry, names, tape)}", entry.output, values.get(entry)) for entry in tape.entries]
     if reverse:
         terms = reverse_terms(tape, names)

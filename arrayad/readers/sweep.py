@@ -85,9 +85,7 @@ def sweep(
     return values
 
 
-def pull(
-    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents, release: bool
-) -> None:
+def pull(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents, release: bool) -> None:
     """Add to the operands' cotangents what this entry's brings them."""
     if entry.residuals is None:
         raise DerivativeError(
@@ -100,8 +98,9 @@ def pull(
         pull_plainly(entry, ct, mask, scope, limit, cotangents)
     elif row.kind == "linear" and mask is None and len(entry.parents) == 1:
         (parent,) = entry.parents
-        (g,) = row.vjp((True,), ct if ct.__class__ is Tensor else handle(ct), None, entry.avals[0], **entry.params)
-        cotangents.give(parent, plain(g), None)
+        if parent is not None and scope in parent.scopes:
+            (g,) = row.vjp((True,), ct if ct.__class__ is Tensor else handle(ct), None, entry.avals[0], **entry.params)
+            cotangents.give(parent, plain(g), None)
     else:
         pull_by_rule(entry, ct, mask, scope, limit, cotangents)
     if release and not asked:
@@ -146,9 +145,7 @@ def needed_of(entry: Entry, scope: Scope) -> list[bool]:
     return [parent is not None and scope in parent.scopes for parent in entry.parents]
 
 
-def pull_plainly(
-    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents
-) -> None:
+def pull_plainly(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents) -> None:
     """An elementwise row on plain arrays: one kernel for each operand."""
     row, residuals, avals = entry.primitive, entry.residuals, entry.avals
     pulls = row.pulls or pulls_of(row)
@@ -165,9 +162,7 @@ def pull_plainly(
         cotangents.give(parent, g, found)
 
 
-def pull_by_rule(
-    entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents
-) -> None:
+def pull_by_rule(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cotangents: Cotangents) -> None:
     """Any row by its VJP rule, written in operations; recorded as far as `limit` says."""
     row, avals = entry.primitive, entry.avals
     needed = needed_of(entry, scope)
@@ -192,17 +187,13 @@ def residual_handles(entry: Entry, limit: int) -> tuple[Any, list[Any]]:
     """Output and operands as the rules see them: recorded for whoever is older, a `Shaped` where not kept."""
     *values, output = entry.residuals
     xs = [
-        (entry.avals[i] if entry.avals is not None else None)
-        if value is None
-        else handle(value, kept(parent, limit))
+        (entry.avals[i] if entry.avals is not None else None) if value is None else handle(value, kept(parent, limit))
         for i, (value, parent) in enumerate(zip(values, entry.parents, strict=True))
     ]
     return (None if output is None else handle(output, kept(entry, limit))), xs
 
 
-def masked_product(
-    entry: Entry, i: int, g: Any, mask: Mask | None, constant: bool, limit: int
-) -> tuple[Any, Mask | None]:
+def masked_product(entry: Entry, i: int, g: Any, mask: Mask | None, constant: bool, limit: int) -> tuple[Any, Mask | None]:
     """The product of an elementwise row, zero where `mask` says so to every order, and the mask it carries on."""
     row = entry.primitive
     if mask is not None and not constant:
@@ -243,9 +234,7 @@ def fitted(g: Any, aval: Shaped, mask: Mask | None) -> tuple[Any, Mask | None]:
 def sum_to(ct: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum over the axes along which `shape` was broadcast to the cotangent's."""
     lead = ct.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        i for i in range(lead, ct.ndim) if shape[i - lead] == 1 and ct.shape[i] != 1
-    )
+    axes = tuple(range(lead)) + tuple(i for i in range(lead, ct.ndim) if shape[i - lead] == 1 and ct.shape[i] != 1)
     total = reduce_sum(ct, axis=axes)
     return total if total.shape == shape else reshape(total, shape=shape)
 

@@ -39,9 +39,7 @@ def test_what_is_like_another(rng: np.random.Generator) -> None:
 
 def test_what_is_like_another_needs_no_value() -> None:
     """Under a trace by shapes, and in a derivative, to which a constant adds nothing."""
-    tape = ad.trace(lambda x: x + ad.zeros_like(x) + ad.ones_like(x) + ad.full_like(x, 2))(
-        ad.Shaped((2, 3), "float32")
-    )
+    tape = ad.trace(lambda x: x + ad.zeros_like(x) + ad.ones_like(x) + ad.full_like(x, 2))(ad.Shaped((2, 3), "float32"))
     assert tape.outputs[0].value == ad.Shaped((2, 3), "float32")
     assert ad.ones_like(ad.Shaped((2,), "int8")).dtype == np.int8
     assert ad.grad(lambda x: ad.sum(x * ad.ones_like(x)))(np.ones(2)).tolist() == [1.0, 1.0]
@@ -49,9 +47,7 @@ def test_what_is_like_another_needs_no_value() -> None:
 
 def test_full_is_differentiable() -> None:
     assert ad.grad(lambda v: ad.sum(ad.full((2, 3), v) ** 2))(3.0).item() == 36.0
-    with pytest.raises(
-        ShapeError, match=r"\[full\] the value is f64\[3\], which does not broadcast to the shape \(2,\)"
-    ):
+    with pytest.raises(ShapeError, match=r"\[full\] the value is f64\[3\], which does not broadcast to the shape \(2,\)"):
         ad.full(2, np.ones(3))
 
 

@@ -288,9 +288,7 @@ def test_second_derivatives():
 
     x = np.array([0.3, -1.0, 0.8, 2.0])
     found = ad.grad(lambda x: ad.sum(ad.grad(f)(x) * weights((4,))))(x)
-    np.testing.assert_allclose(
-        np.asarray(found), differences(lambda x: ad.sum(ad.grad(f)(x) * weights((4,))), x), atol=1e-8
-    )
+    np.testing.assert_allclose(np.asarray(found), differences(lambda x: ad.sum(ad.grad(f)(x) * weights((4,))), x), atol=1e-8)
 
 
 STRUCTURAL = {

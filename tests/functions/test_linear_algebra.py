@@ -29,9 +29,7 @@ def assert_derivatives(f: Any, xs: list[Any], rng: np.random.Generator) -> None:
     numbers = tuple(range(len(xs)))
     g = ad.grad(lambda *v: ad.sum(f(*v) ** 2 * weights), numbers)
     slope = lambda *v: sum(ad.sum(part * t) for part, t in zip(g(*v), ts, strict=True))  # noqa: E731
-    np.testing.assert_allclose(
-        slope(*xs).numpy(), along(lambda *v: ad.sum(f(*v) ** 2 * weights), xs, ts), rtol=1e-8, atol=1e-8
-    )
+    np.testing.assert_allclose(slope(*xs).numpy(), along(lambda *v: ad.sum(f(*v) ** 2 * weights), xs, ts), rtol=1e-8, atol=1e-8)
     curvature = sum(np.sum(part.numpy() * t) for part, t in zip(ad.grad(slope, numbers)(*xs), ts, strict=True))
     np.testing.assert_allclose(curvature, along(slope, xs, ts), rtol=1e-7, atol=1e-7)
 
@@ -139,9 +137,7 @@ def test_dot_inner_outer_and_kron_are_numpys(shapes: Any, rng: np.random.Generat
     np.testing.assert_allclose(ad.inner(x, y).numpy(), np.inner(x, y), rtol=1e-14, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    "axes", [0, 1, 2, (1, 0), ([1, 2], [0, 1]), ([2, 1], [1, 0]), (-1, -2), ((0,), (2,))], ids=str
-)
+@pytest.mark.parametrize("axes", [0, 1, 2, (1, 0), ([1, 2], [0, 1]), ([2, 1], [1, 0]), (-1, -2), ((0,), (2,))], ids=str)
 def test_tensordot_is_numpys(axes: Any, rng: np.random.Generator) -> None:
     x, y = rng.standard_normal((4, 3, 3)), rng.standard_normal((3, 3, 4))
     np.testing.assert_allclose(ad.tensordot(x, y, axes).numpy(), np.tensordot(x, y, axes), rtol=1e-13, atol=1e-13)
@@ -311,14 +307,10 @@ def away_from_zero(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarr
 def test_norms_of_vectors_are_numpys(ord: Any, keepdims: bool, rng: np.random.Generator) -> None:
     for shape, axis in (((4,), None), ((3, 4), 0), ((3, 4), -1), ((2, 3, 4), 1)):
         x = away_from_zero(rng, shape)
-        np.testing.assert_allclose(
-            ad.norm(x, ord, axis, keepdims).numpy(), np.linalg.norm(x, ord, axis, keepdims), rtol=1e-13
-        )
+        np.testing.assert_allclose(ad.norm(x, ord, axis, keepdims).numpy(), np.linalg.norm(x, ord, axis, keepdims), rtol=1e-13)
         if ord is not None:
             wanted = np.linalg.vector_norm(x, ord=ord, axis=axis, keepdims=keepdims)
-            np.testing.assert_allclose(
-                ad.vector_norm(x, ord=ord, axis=axis, keepdims=keepdims).numpy(), wanted, rtol=1e-13
-            )
+            np.testing.assert_allclose(ad.vector_norm(x, ord=ord, axis=axis, keepdims=keepdims).numpy(), wanted, rtol=1e-13)
         if ord not in (0,):
             assert_derivatives(lambda v, axis=axis: ad.norm(v, ord, axis, keepdims), [x], rng)
 
@@ -327,9 +319,7 @@ def test_norms_of_vectors_are_numpys(ord: Any, keepdims: bool, rng: np.random.Ge
 @pytest.mark.parametrize("ord", ["fro", 1, -1, np.inf, -np.inf])
 def test_norms_of_matrices_are_numpys(ord: Any, keepdims: bool, rng: np.random.Generator) -> None:
     x = away_from_zero(rng, (3, 4))
-    np.testing.assert_allclose(
-        ad.norm(x, ord, keepdims=keepdims).numpy(), np.linalg.norm(x, ord, keepdims=keepdims), rtol=1e-14
-    )
+    np.testing.assert_allclose(ad.norm(x, ord, keepdims=keepdims).numpy(), np.linalg.norm(x, ord, keepdims=keepdims), rtol=1e-14)
     x = away_from_zero(rng, (2, 3, 4))
     for axis in ((0, 2), (2, 0), (-2, -1)):
         wanted = np.linalg.norm(x, ord, axis, keepdims)

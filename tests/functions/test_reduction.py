@@ -22,8 +22,7 @@ def differences(f: Any, x: np.ndarray[Any, Any], h: float = 1e-3) -> np.ndarray[
         step = np.zeros_like(x)
         step[place] = h
         terms = [
-            w * (np.asarray(f(x + k * step)) - np.asarray(f(x - k * step)))
-            for k, w in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
+            w * (np.asarray(f(x + k * step)) - np.asarray(f(x - k * step))) for k, w in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
         ]
         columns.append(sum(terms) / h)
     return np.stack(columns, axis=-1).reshape(*np.shape(columns[0]), *x.shape)
@@ -37,8 +36,7 @@ def hessian(f: Any, x: Any) -> np.ndarray[Any, Any]:
     """Row by row, reverse over reverse."""
     x = np.asarray(x, dtype=float)
     rows = [
-        np.asarray(ad.grad(lambda v, i=i: ad.sum(ad.grad(f)(v) * np.eye(x.size)[i].reshape(x.shape)))(x))
-        for i in range(x.size)
+        np.asarray(ad.grad(lambda v, i=i: ad.sum(ad.grad(f)(v) * np.eye(x.size)[i].reshape(x.shape)))(x)) for i in range(x.size)
     ]
     return np.stack(rows).reshape(*x.shape, *x.shape)
 
@@ -247,9 +245,7 @@ def test_second_derivatives_of_the_norm_at_zero() -> None:
     np.testing.assert_array_equal(hessian(ad.norm, np.zeros(2)), np.zeros((2, 2)))
     np.testing.assert_array_equal(hessian(lambda x: ad.vecdot(x, x), np.zeros(2)), 2 * np.eye(2))
     np.testing.assert_array_equal(hessian(lambda x: ad.norm(x) ** 4, np.zeros(2)), np.zeros((2, 2)))
-    np.testing.assert_allclose(
-        hessian(lambda x: ad.norm(x) ** 2, [1e-3, -2e-5]), 2 * np.eye(2), rtol=1e-12, atol=1e-12
-    )
+    np.testing.assert_allclose(hessian(lambda x: ad.norm(x) ** 2, [1e-3, -2e-5]), 2 * np.eye(2), rtol=1e-12, atol=1e-12)
 
 
 def test_the_norm_neither_overflows_nor_underflows() -> None:

@@ -54,7 +54,8 @@ def test_kernels_agree_with_a_higher_precision(row: Elementwise, backend: str, d
             return
         assert found.dtype == np.dtype(dtype)
         errors = [
-            abs(mpf(float(y)) - w) / mpf(float(np.spacing(np.abs(found.dtype.type(float(w)))))) for y, w in zip(found, wanted, strict=True)
+            abs(mpf(float(y)) - w) / mpf(float(np.spacing(np.abs(found.dtype.type(float(w))))))
+            for y, w in zip(found, wanted, strict=True)
         ]
     worst = max(range(POINTS), key=lambda i: errors[i])
     assert errors[worst] <= ULP, f"{float(errors[worst]):.1f} ulp at {[x[worst] for x in small]}"
