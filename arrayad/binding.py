@@ -15,7 +15,7 @@ from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeEr
 from arrayad.modes import MODES, PLAIN, current_mode
 from arrayad.shaped import WEAK, aval, is_abstract, is_weak
 from arrayad.tape import Entry, Located, Trace, Traced, merge, next_serial
-from arrayad.tensor import Tensor, freeze, handle
+from arrayad.tensor import Tensor, freeze, handle, tensors_in
 
 
 def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
@@ -44,6 +44,8 @@ def operand(arg: Any, primitive: Any) -> Any:
     """A Tensor as it is, a Python number as it is for rows that take weak ones, anything else as an unrecorded Tensor."""
     if arg.__class__ is Tensor or (arg.__class__ in WEAK and primitive.takes_weak):
         return arg
+    if isinstance(arg, list | tuple) and any(x.history is not None for x in tensors_in(arg)):
+        raise DTypeError(f"[{primitive.name}] a {type(arg).__name__} of recorded Tensors came; make one of them with stack")
     try:
         value = np.asarray(arg)
     except ValueError as error:

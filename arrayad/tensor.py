@@ -277,6 +277,15 @@ def input_entry(scopes: frozenset[Any], kind: type[Entry] = Entry) -> Any:
     return entry
 
 
+def tensors_in(data: Any) -> Iterator[Tensor]:
+    """The Tensors among data, however deep they are nested in lists and tuples."""
+    if data.__class__ is Tensor:
+        yield data
+    elif isinstance(data, list | tuple):
+        for part in data:
+            yield from tensors_in(part)
+
+
 def concrete(tensor: Tensor, asked: str) -> Any:
     """The value, where there is one.
 

@@ -24,6 +24,19 @@ def test_dtypes_of_data() -> None:
         ad.tensor(["a"])
 
 
+def test_recorded_tensors_among_data() -> None:
+    x = ad.tensor(3.0, requires_grad=True)
+    y = ad.asarray([[x, x**2], [1.0, 2.0]])
+    assert y.shape == (2, 2) and y.requires_grad
+    ad.sum(y).backward()
+    assert x.grad.item() == 7.0
+    with pytest.warns(UserWarning, match="use asarray or stack to keep what was recorded"):
+        assert not ad.tensor([x, 1.0]).requires_grad
+    assert ad.tensor([x.detach(), 1.0]).tolist() == [3.0, 1.0]
+    with pytest.raises(DTypeError, match=r"\[sin\] a list of recorded Tensors came; make one of them with stack"):
+        ad.sin([x, x])
+
+
 def test_data_is_copied() -> None:
     data = np.array([1.0, 2.0])
     made, as_made = ad.tensor(data), ad.asarray(data)

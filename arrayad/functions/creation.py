@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from operator import index
 from typing import Any
 
 import numpy as np
 
-from arrayad.errors import DTypeError, ShapeError, describe
+from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
 from arrayad.namespace import public
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype as cast
 from arrayad.primitives.selection import where
-from arrayad.primitives.shape import reshape
+from arrayad.primitives.shape import concat, reshape
 from arrayad.shaped import Shaped
-from arrayad.tensor import Tensor, freeze, handle, watch
+from arrayad.tensor import Tensor, concrete, freeze, handle, tensors_in, watch
 
 
-def array_of(data: Any, dtype: Any, name: str) -> np.ndarray[Any, Any]:
-    """A NumPy array of numbers made of `data`, in which Tensors may be nested."""
+def array_of(data: Any, dtype: Any, name: str, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    """A NumPy array of numbers made of `data`."""
     try:
-        array = np.asarray(data, dtype=dtype)
+        array = np.array(data, dtype=dtype, copy=copy)
     except (ValueError, TypeError) as error:
         raise ShapeError(f"[{name}] this is not an array of numbers: {error}") from None
     if array.dtype.kind not in "biufc":
@@ -33,7 +34,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor with a copy of `data`: a number, an array, or nested lists of them.
 
     Python floats become float64, ints int64; an explicit `dtype` is always honoured.  With `requires_grad` it is a leaf
-    whose `.grad` collects what `backward()` brings.
+    whose `.grad` collects what `backward()` brings.  Of recorded Tensors in `data` it takes the values and warns: `asarray`
+    and `stack` keep what was recorded, `detach` says that this is meant.
 
     **Raises** `ShapeError` for ragged lists, `DTypeError` for what are no numbers or, with `requires_grad`, integers.
 
@@ -43,24 +45,53 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> ad.tensor([1, 2.5], dtype="float32")
     Tensor([1. , 2.5], dtype=float32)
     """
-    if data.__class__ is Tensor:
-        data = data.value
-    array = array_of(data, dtype, "tensor")
-    if array.flags.writeable or not array.flags.owndata:
-        array = freeze(array.copy() if array is data or array.base is not None else array)
+    if any(x.history is not None for x in tensors_in(data)):
+        warnings.warn(
+            "[tensor] a recorded Tensor was given, of which only the value is taken; use asarray or stack to keep what was "
+            "recorded, detach() to say that this is meant",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
+    array = array_of(without_history(data), dtype, "tensor", copy=True)
+    array.flags.writeable = False
     made = handle(array)
     return watch(made) if requires_grad else made
 
 
+def without_history(data: Any) -> Any:
+    """The data with the values of Tensors in their places."""
+    if isinstance(data, list | tuple):
+        return [without_history(part) for part in data]
+    return concrete(data, "tensor()") if data.__class__ is Tensor else data
+
+
 @public(numpy=())
 def asarray(data: Any, dtype: Any = None, copy: bool | None = None) -> Tensor:
-    """`data` as a Tensor: itself, recorded as it is, if it is one; an array is copied unless nobody can change it."""
+    """`data` as a Tensor: itself, recorded as it is, if it is one; an array is copied unless nobody can change it.
+
+    Nested lists may hold Tensors, which are stacked and stay recorded.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.grad(lambda x: ad.sum(ad.asarray([x, x**2])))(3.0)
+    Tensor(7.)
+    """
+    if isinstance(data, list | tuple) and any(True for _ in tensors_in(data)):
+        data = stacked([asarray(part) for part in data])
     if data.__class__ is not Tensor:
         array = array_of(data, dtype, "asarray")
         if copy is False and array.flags.writeable:
             raise ValueError("[asarray] an array that can be changed cannot become a Tensor without a copy")
         return handle(freeze(array))
     return data if dtype is None or data.dtype == np.dtype(dtype) else cast(data, dtype=np.dtype(dtype))
+
+
+def stacked(parts: list[Tensor]) -> Tensor:
+    """Tensors of one shape, one after the other along a new first axis."""
+    if len({x.shape for x in parts}) > 1:
+        raise ShapeError(f"[asarray] the parts differ in shape: {', '.join(map(describe, parts))}; one shape is needed")
+    return concat(*(reshape(x, shape=(1, *x.shape)) for x in parts), axis=0)
 
 
 @public(method=True)
