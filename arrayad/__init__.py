@@ -23,7 +23,8 @@ from arrayad.version import __version__
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 CONSTANTS = ("pi", "e", "inf", "nan")
+INSPECTIONS = ("can_cast", "finfo", "iinfo", "isdtype", "newaxis", "result_type")
 
 globals().update(PUBLIC)
-globals().update({name: getattr(np, name) for name in (*DTYPES, *CONSTANTS)})
+globals().update({name: getattr(np, name) for name in (*DTYPES, *CONSTANTS, *INSPECTIONS)})
 NAMESPACE["arrayad"] = sys.modules[__name__]

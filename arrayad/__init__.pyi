@@ -138,6 +138,12 @@ uint32 = np.uint32
 uint64 = np.uint64
 float32 = np.float32
 float64 = np.float64
+can_cast = np.can_cast
+finfo = np.finfo
+iinfo = np.iinfo
+isdtype = np.isdtype
+newaxis = np.newaxis
+result_type = np.result_type
 pi: float
 e: float
 inf: float

@@ -58,7 +58,7 @@ def operand(arg: Any, primitive: Any) -> Any:
 def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
     """The value of the operation, with NumPy's complaints put into our words."""
     try:
-        return primitive.numpy(*values, **params)
+        return primitive.compute(*values, **params)
     except (ValueError, TypeError) as error:
         raise explained(primitive, values, error) from None
 
@@ -114,7 +114,7 @@ def new_entry(
     entry.params = params
     entry.parents = tuple(x.history if x.__class__ is Tensor else None for x in operands)
     entry.scopes = merge(parent.scopes for parent in entry.parents if parent is not None)
-    if mode.quiet:
+    if mode.quiet or not is_recordable(primitive, result):
         entry.scopes = frozenset(scope for scope in entry.scopes if isinstance(scope, Trace))
     entry.avals = tuple(map(aval, values))
     wanted = primitive.wanted(entry.parents)

@@ -69,6 +69,10 @@ class Elementwise(Primitive):
         self.large = kernels.elementwise(name, numpy)
         self.dtypes: dict[tuple[Any, ...], Any] = {}
 
+    def compute(self, *values: Any, **params: Any) -> Any:
+        size = max((x.size for x in values if not is_weak(x)), default=0)
+        return self.large(*values) if size >= self.large.threshold else self.numpy(*values)
+
     def residual_positions(self, i: int) -> tuple[int, ...]:
         """The positions of the residuals that the derivative by operand i takes, operands first."""
         partial = self.partials[i]

@@ -38,6 +38,7 @@ class Primitive:
 
     kind = "general"
     takes_weak = False
+    is_view = False
     differentiable = True
 
     def __init__(self, name: str, doc: str, numpy: Callable[..., Any], shape: Callable[..., Any], samples: Samples) -> None:
@@ -59,6 +60,10 @@ class Primitive:
 
     def __repr__(self) -> str:
         return self.name
+
+    def compute(self, *values: Any, **params: Any) -> Any:
+        """The value of the operation, by the kernel that suits the operands."""
+        return self.numpy(*values, **params)
 
     def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
         """Which of operands 0 … n-1 and output n the derivative needs, of an entry with these parents."""
@@ -192,13 +197,16 @@ def linear(
     samples: Samples,
     cost: Callable[..., float] = nothing,
     selects: bool = False,
+    view: bool = False,
 ) -> Operation:
     """Declare a row that is linear in its one operand.
 
     `transpose(ct, x, **params)`, with `x` the operand's abstract value, gives the operand's cotangent.  A row that
-    `selects` leaves elements of the operand out, whose cotangents are structural zeros.
+    `selects` leaves elements of the operand out, whose cotangents are structural zeros; the output of a `view` is in the
+    operand's memory, so that it costs nothing.
     """
     row = Primitive(name, doc, numpy, shape, samples)
+    row.is_view = view
     row.kind = "selection" if selects else "linear"
     row.needs = (frozenset(),)
     row.cost = cost

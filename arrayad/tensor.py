@@ -112,6 +112,8 @@ class Tensor(Methods):
             return
         if not is_watched(self):
             raise ValueError("[grad] only a leaf that requires grad holds a gradient")
+        if gradient is not None and gradient.__class__ is not Tensor:
+            gradient = handle(freeze(np.asarray(gradient, self.dtype)))
         if gradient is not None and gradient.shape != self.shape:
             raise ValueError(f"[grad] the gradient is {describe(gradient)}, its leaf {describe(self)}; the shapes must agree")
         self.history.params.value = gradient

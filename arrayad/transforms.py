@@ -20,34 +20,14 @@ from arrayad import tree
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
 from arrayad.namespace import attach
 from arrayad.primitive import operand_names
-from arrayad.primitives.casting import identity
+from arrayad.primitives.casting import fresh
 from arrayad.readers.sweep import fitted, sweep
 from arrayad.shaped import aval, is_weak
-from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Entry, Located, Scope, Traced, kept
-from arrayad.tensor import Tensor, freeze, handle
+from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, kept
+from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, record
 
 # --- what goes into a transform and what comes out ----------------------------------------------------------------
-
-
-def fresh(x: Any, scope: Scope) -> Tensor:
-    """The transform's own input: the caller's value under a new identity entry."""
-    if x.__class__ is not Tensor:
-        x = handle(freeze(np.asarray(x)))
-    traced = isinstance(x.history, Traced) and x.history.trace.open
-    entry = Traced() if traced else Entry()
-    entry.serial = scope.serial
-    entry.primitive = identity.primitive  # type: ignore[attr-defined]
-    entry.params = {}
-    entry.parents = (x.history,)
-    entry.residuals = (None, None)
-    entry.avals = (aval(x.value),)
-    entry.scopes = frozenset((scope,)) if x.history is None else x.history.scopes | {scope}
-    if isinstance(entry, Located):
-        entry.location = x.history.location
-    if isinstance(entry, Traced):
-        entry.trace, entry.inputs, entry.output = x.history.trace, (x,), aval(x.value)
-    return handle(x.value, entry)
 
 
 def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:

@@ -102,7 +102,7 @@ def package_stub() -> str:
     others = [(name, f) for name, f in sorted(PUBLIC.items()) if not is_row(f) and name not in imported]
     lines += [f"from {f.__module__} import {f.__name__} as {name}" for name, f in others]
     lines += ["", "ArrayLike = Tensor | np.ndarray[Any, Any] | np.generic | complex | list[Any] | tuple[Any, ...]", ""]
-    lines += [f"{name} = np.{name}" for name in arrayad.DTYPES]
+    lines += [f"{name} = np.{name}" for name in (*arrayad.DTYPES, *arrayad.INSPECTIONS)]
     lines += [f"{name}: float" for name in arrayad.CONSTANTS] + [""]
     for name, function in sorted(PUBLIC.items()):
         if is_row(function):

@@ -54,6 +54,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     >>> ad.clip([-1.0, 0.5, 2.0], 0, 1)
     Tensor([0. , 0.5, 1. ])
     """
+    x = asarray(x)
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)

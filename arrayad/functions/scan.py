@@ -6,6 +6,8 @@ from collections.abc import Callable
 from operator import index
 from typing import Any
 
+import numpy as np
+
 from arrayad.errors import describe
 from arrayad.functions.creation import asarray, full
 from arrayad.functions.reduction import accumulated
@@ -15,7 +17,7 @@ from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.comparison import not_equal
 from arrayad.primitives.indexing import getitem
 from arrayad.primitives.shape import concat, reshape
-from arrayad.shaped import normalize_axis
+from arrayad.shaped import is_weak, normalize_axis
 from arrayad.tensor import Tensor
 
 
@@ -117,6 +119,6 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def beside(part: Any, x: Tensor, axis: int) -> Tensor:
-    """What to put before or after `x`: an array as it is, a single value repeated."""
-    part = asarray(part)
+    """What to put before or after `x`: an array as it is, a single value repeated; a Python number is weak."""
+    part = asarray(part, np.result_type(part, x.dtype) if is_weak(part) else None)
     return part if part.ndim else broadcast_to(part, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))

@@ -87,6 +87,7 @@ broadcast_to = linear(
     numpy=repeated,
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=broadcast_transpose,
+    view=True,
     samples=Samples(
         cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]
     ),

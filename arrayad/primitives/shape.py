@@ -22,6 +22,7 @@ reshape = linear(
     numpy=lambda x, *, shape: x.reshape(shape),
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=reshape_back,
+    view=True,
     samples=Samples(
         cases=[
             ((2, 6), {"shape": (3, 4)}),
@@ -44,6 +45,7 @@ permute_dims = linear(
     numpy=lambda x, *, axes: x.transpose(axes),
     shape=lambda x, *, axes: Shaped(tuple(x.shape[a] for a in axes), x.dtype),
     transpose=permute_back,
+    view=True,
     samples=Samples(
         cases=[
             ((2, 3, 4), {"axes": (2, 0, 1)}),

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arrayad import tree
+from arrayad.primitives.casting import fresh
 from arrayad.readers.replay import replay
 from arrayad.readers.sweep import sweep
-from arrayad.shaped import Shaped, is_weak
-from arrayad.tape import CREATE_GRAPH
+from arrayad.shaped import is_weak
+from arrayad.tape import Scope
 from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, aval_of, is_member, record
 
@@ -72,35 +73,42 @@ def joint_tape(tape: Tape) -> Tape:
     """The tape's program and its sweep as one, traced by shapes."""
 
     def program(*operands: Tensor) -> Any:
-        leaves = tree.leaves(replay(tape, *operands))
-        trace = operands[0].history.trace
-        outputs = [y for y in leaves if y.history is not None and y.dtype.kind in "fc"]
+        scope = Scope()
+        inputs = [fresh(x, scope) if x.dtype.kind in "fc" else x for x in operands]
+        leaves = tree.leaves(replay(tape, *inputs))
+        scope.open = False
+        outputs = [y for y in leaves if y.history is not None and scope in y.history.scopes]
         seeds = [(y.history, np.ones(y.shape, y.dtype)) for y in outputs]
-        found = sweep(seeds, [x.history for x in operands], trace, CREATE_GRAPH)
+        found = sweep(seeds, [x.history for x in inputs if x.dtype.kind in "fc"], scope, scope.serial)
         return leaves, [g if g.__class__ is Tensor else handle(g) for g in found.values()]
 
     return record(program, [entry.output for entry in tape.inputs])
 
 
 def program_cost(tape: Tape) -> Program:
-    """The cost of a tape run from the first entry to the last, each value dropped after its last use."""
+    """The cost of a tape run from the first entry to the last, each value dropped after its last use; views cost nothing."""
+    working = [entry for entry in tape.entries if not entry.primitive.is_view]
     flops, moved = 0.0, 0
-    for entry in tape.entries:
+    for entry in working:
         flops += entry.primitive.cost(entry.output, *map(aval_of, entry.inputs), **entry.params)
         moved += entry.output.nbytes + sum(x.nbytes for x in entry.inputs if not is_weak(x))
-    return Program(flops, moved, peak_bytes(tape), len(tape.entries))
+    return Program(flops, moved, peak_bytes(tape), len(working))
 
 
 def peak_bytes(tape: Tape) -> int:
     """The most bytes of inputs and intermediates that are alive at once."""
-    last_use = {x.history: i for i, entry in enumerate(tape.entries) for x in entry.inputs if is_member(x, tape)}
-    last_use.update((y.history, len(tape.entries)) for y in tape.outputs if is_member(y, tape))
-    dying: dict[int, list[Shaped]] = {}
-    for entry in tape.entries:
-        dying.setdefault(last_use[entry], []).append(entry.output)
+    last_use = {y.history: len(tape.entries) for y in tape.outputs if is_member(y, tape)}
+    for i, entry in reversed(list(enumerate(tape.entries))):
+        use = last_use.setdefault(entry, i)  # what only a guard looks at goes at once
+        for x in entry.inputs:
+            if is_member(x, tape):  # a view keeps what it views alive
+                last_use[x.history] = max(last_use.get(x.history, i), use if entry.primitive.is_view else i)
+    dying: dict[int, int] = {}
     held = peak = sum(entry.output.nbytes for entry in tape.inputs)
     for i, entry in enumerate(tape.entries):
-        held += entry.output.nbytes
+        if not entry.primitive.is_view:
+            dying[last_use[entry]] = dying.get(last_use[entry], 0) + entry.output.nbytes
+            held += entry.output.nbytes
         peak = max(peak, held)
-        held -= sum(value.nbytes for value in dying.get(i, ()))
+        held -= dying.pop(i, 0)
     return peak

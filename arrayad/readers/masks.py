@@ -14,18 +14,31 @@ from arrayad.tensor import Tensor
 
 
 class Mask:
-    """A boolean Tensor, false where the cotangent is structurally zero, computed when first asked for."""
+    """A boolean Tensor, false where the cotangent is structurally zero, computed when first asked for.
 
-    __slots__ = ("compute", "value")
+    It is `function` of the masks that it was carried from, `sources`; a chain of any length is computed without recursion.
+    """
 
-    def __init__(self, compute: Callable[[], Tensor]) -> None:
-        self.compute: Callable[[], Tensor] | None = compute
+    __slots__ = ("function", "sources", "value")
+
+    def __init__(self, function: Callable[..., Tensor], *sources: Mask) -> None:
+        self.function = function
+        self.sources = sources
         self.value: Tensor | None = None
 
     def get(self) -> Tensor:
         """The mask as a Tensor of the cotangent's shape."""
-        if self.compute is not None:
-            self.value, self.compute = self.compute(), None
+        stack = [self]
+        while stack:
+            mask = stack[-1]
+            missing = [source for source in mask.sources if source.value is None]
+            if mask.value is None and missing:
+                stack += missing
+                continue
+            stack.pop()
+            if mask.value is None:
+                mask.value = mask.function(*(source.value for source in mask.sources))
+                mask.sources = ()
         assert self.value is not None
         return self.value
 
@@ -34,11 +47,11 @@ def both(first: Mask | None, second: Mask | None) -> Mask | None:
     """What two selections, one after the other, have both selected."""
     if first is None or second is None:
         return first or second
-    return Mask(lambda: logical_and(first.get(), second.get()))
+    return Mask(logical_and, first, second)
 
 
 def either(first: Mask | None, second: Mask | None) -> Mask | None:
     """The mask of a sum of cotangents: a term without a mask promises nothing."""
     if first is None or second is None:
         return None
-    return Mask(lambda: logical_or(first.get(), second.get()))
+    return Mask(logical_or, first, second)

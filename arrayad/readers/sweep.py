@@ -20,7 +20,7 @@ from arrayad.elementwise import LARGE, Elementwise
 from arrayad.errors import DerivativeError
 from arrayad.modes import MODES, current_mode
 from arrayad.primitives.arithmetic import add
-from arrayad.primitives.broadcasting import reduce_sum
+from arrayad.primitives.broadcasting import broadcast_to, reduce_sum
 from arrayad.primitives.casting import astype
 from arrayad.primitives.comparison import not_equal
 from arrayad.primitives.selection import where
@@ -201,7 +201,8 @@ def masked_product(entry: Entry, i: int, g: Any, mask: Mask | None, constant: bo
     own = None
     if row.kind == "selection":
         y, xs = residual_handles(entry, limit)
-        own = Mask(lambda: row.selected(i, (*xs, y)))
+        shape = g.shape
+        own = Mask(lambda: broadcast_to(row.selected(i, (*xs, y)), shape=shape))
     return g, both(own, mask)
 
 
@@ -211,20 +212,20 @@ def transported(entry: Entry, i: int, ct: Any, mask: Mask | None, residuals: tup
     y, xs = residuals
     shape, dtype = ct.shape, ct.dtype
 
-    def compute() -> Tensor:
-        ones = handle(np.ones(shape, dtype)) if mask is None else astype(mask.get(), dtype=dtype)
+    def compute(carried: Tensor | None = None) -> Tensor:
+        ones = handle(np.ones(shape, dtype)) if carried is None else astype(carried, dtype=dtype)
         needed = [j == i for j in range(count)]
         return not_equal(row.vjp(needed, ones, y, *xs, **params)[i], 0.0)
 
-    return Mask(compute)
+    return Mask(compute) if mask is None else Mask(compute, mask)
 
 
 def fitted(g: Any, aval: Shaped, mask: Mask | None) -> tuple[Any, Mask | None]:
     """A cotangent reduced and cast to its operand's shape and dtype, the inverse of broadcasting, and its mask."""
     if g.shape != aval.shape:
         if mask is not None:
-            wide, dtype = mask, g.dtype
-            mask = Mask(lambda: not_equal(sum_to(astype(wide.get(), dtype=dtype), aval.shape), 0.0))
+            dtype = g.dtype
+            mask = Mask(lambda wide: not_equal(sum_to(astype(wide, dtype=dtype), aval.shape), 0.0), mask)
         g = plain(sum_to(g if g.__class__ is Tensor else handle(g), aval.shape))
     if g.dtype != aval.dtype:
         g = plain(astype(g, dtype=aval.dtype))
