@@ -11,6 +11,7 @@ import pytest
 import arrayad as ad
 from arrayad.elementwise import Elementwise
 from arrayad.primitive import TABLE
+from arrayad.readers.replay import replay
 
 BINARY = [row for row in TABLE.values() if isinstance(row, Elementwise) and row.arity == 2 and row.differentiable]
 
@@ -51,6 +52,24 @@ def test_expressions_stay_float32_to_second_order(name: str) -> None:
     first = ad.grad(f)
     assert f(ad.tensor(x)).dtype == first(x).dtype == np.float32
     assert ad.grad(lambda x: ad.sum(first(x) * x))(x).dtype == np.float32
+
+
+def test_what_is_put_beside_and_set_takes_the_dtype_that_is_there() -> None:
+    x = np.ones(3, np.float32)
+    assert ad.diff(x, prepend=0.0).dtype == ad.clip(x).dtype == np.float32
+    leaf = ad.tensor(x, requires_grad=True)
+    leaf.grad = np.ones(3)
+    assert isinstance(leaf.grad, ad.Tensor) and leaf.grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["erf", "sigmoid", "tanh", "softplus", "sin"])
+@pytest.mark.parametrize("size", [3, 40_000])
+def test_recorded_traced_and_plain_runs_agree_to_the_bit(name: str, size: int) -> None:
+    f, x = getattr(ad, name), np.linspace(-3.0, 3.0, size)
+    wanted = np.asarray(f(ad.tensor(x)))
+    np.testing.assert_array_equal(np.asarray(f(x)), wanted)
+    np.testing.assert_array_equal(np.asarray(replay(ad.trace(f)(x), x)), wanted)
+    np.testing.assert_array_equal(np.asarray(f(ad.tensor(x, requires_grad=True)).detach()), wanted)
 
 
 def test_a_float64_operand_promotes_and_the_gradient_comes_back_in_its_own_dtype() -> None:

@@ -105,6 +105,24 @@ def test_derivatives_keep_their_digits_in_the_tails() -> None:
                 assert abs(ad.grad(getattr(ad, name))(x).item() - wanted) <= 8 * np.spacing(wanted)
 
 
+def test_a_condition_that_broadcasts_masks_the_whole_cotangent() -> None:
+    def f(x: Any) -> Any:
+        columns = ad.reshape(ad.sqrt(x), (1, 3))
+        return ad.sum(ad.where(np.array([[True], [False]]), columns[:, 2:], 0.0)) + ad.sum(ad.where(False, columns, 1.0))
+
+    np.testing.assert_array_equal(ad.grad(f)(np.array([0.0, 0.0, 4.0])), [0.0, 0.0, 0.25])
+
+
+@pytest.mark.slow  # a hundred thousand operations
+def test_a_long_chain_of_selections_is_masked_without_recursion() -> None:
+    x = ad.tensor([0.0, 4.0], requires_grad=True)
+    y = ad.sqrt(x)[1:]
+    for _ in range(100_000):
+        y = y[:1]
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [0.0, 0.25])
+
+
 STRUCTURAL: dict[str, Callable[[Any], Any]] = {
     "where": lambda x: ad.where(x > 0, ad.sqrt(x), 0.0),
     "set_at": lambda x: ad.sqrt(x).at[np.array([0, 1])].set(0.0),

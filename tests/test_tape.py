@@ -173,6 +173,26 @@ def test_cost() -> None:
     assert cost.reverse.flops == 2 * (2 * 10 * 20 * 30)
 
 
+def test_cost_of_programs_of_every_form() -> None:
+    assert ad.trace(lambda x: x * 2.0 if ad.sum(x) > 0 else x)(np.ones(3)).cost().forward.operations == 3
+    assert ad.trace(lambda: ad.ones(3))().cost().reverse.operations == 0
+    assert ad.trace(lambda x: x)(np.ones(3)).cost().forward.peak_bytes == 24
+    views = ad.trace(lambda x: ad.reshape(x * 2.0, (3, 2)))(np.ones(6)).cost()
+    assert (views.forward.operations, views.forward.peak_bytes) == (1, 96)
+
+
+def test_integers_in_a_trace_are_nobodys_derivative() -> None:
+    x = np.array([1.0, 3.0, 2.0])
+    for f, wanted in [
+        (lambda x: ad.sum(x * ad.argmax(x)), [1.0, 1.0, 1.0]),
+        (lambda x: ad.sum(x * ad.astype(x, "int64")), [1.0, 3.0, 2.0]),
+        (lambda x: ad.sum(ad.sort(x) ** 2), [2.0, 6.0, 4.0]),
+    ]:
+        for tape in (ad.trace(ad.grad(f))(x), ad.trace(ad.grad(f))(ad.Shaped((3,), "float64"))):
+            np.testing.assert_array_equal(replay(tape, x), wanted)
+            assert tape.cost().forward.flops > 0 and tape.show(reverse=True)
+
+
 @pytest.mark.slow  # starts a program
 def test_draw_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("graphviz", reason="the drawing extra is not installed")
