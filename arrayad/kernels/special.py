@@ -18,25 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["C_EXPRESSIONS", "erf", "erfc", "erfinv", "expit", "ndtri", "sech2", "sigmoid_prime", "softplus"]
+__all__ = ["erf", "erfc", "erfinv", "expit", "ndtri", "sech2", "sigmoid_prime", "softplus"]
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
-
-# The same in C, for what libm lacks: `M(f)` is libm's f for the type, `C(v)` a literal of it. Accurate in both tails, to
-# 4 ulp if libm's exp is to 1. A call that is written twice is made once: compilers share equal calls of exp under
-# -fno-math-errno. The comparisons let nan through, which fmin would not.
-C_EXPRESSIONS = {
-    "expit": "M(exp)(x > C(40.0) ? C(40.0) : x) / (C(1.0) + M(exp)(x > C(40.0) ? C(40.0) : x))",
-    "softplus": "(x > C(0.0) ? x : C(0.0)) + M(log1p)(M(exp)(-M(fabs)(x > C(40.0) ? C(40.0) : x)))",
-    "sech2": (
-        "C(4.0) * M(exp)(C(-2.0) * M(fabs)(x))"
-        " / (C(1.0) + M(exp)(C(-2.0) * M(fabs)(x)) * (C(2.0) + M(exp)(C(-2.0) * M(fabs)(x))))"
-    ),
-    "sigmoid_prime": "M(exp)(-M(fabs)(x)) / (C(1.0) + M(exp)(-M(fabs)(x)) * (C(2.0) + M(exp)(-M(fabs)(x))))",
-}
 
 # Elements computed at a time: the dozen temporaries of a block (128 KB each) then live in the second-level cache, which
 # makes 10^6 erfs 1.6 times faster than whole-array passes.

@@ -14,6 +14,7 @@ from arrayad.primitives.trigonometric import tanh
 from arrayad.samples import Samples
 
 POSITIVE = Samples(low=0.2, high=5.0)
+TAILS = Samples(low=-40.0, high=40.0)
 LN2, LN10 = 0.6931471805599453, 2.302585092994046
 
 exp = elementwise(
@@ -109,6 +110,7 @@ sigmoid = elementwise(
     partials=(lambda x: sigmoid_derivative(x),),
     latex=r"\sigma({x})",
     mpmath="1 / (1 + mp.exp(-x))",
+    samples=TAILS,
     cost=15,
 )
 
@@ -116,10 +118,11 @@ sigmoid_derivative = elementwise(
     "sigmoid_derivative",
     """Derivative of the logistic function, with all digits in both tails: y[i] = s(x[i]) s(-x[i]).""",
     numpy=special.sigmoid_prime,
-    c="NAME(sigmoid)(x) * NAME(sigmoid)(-x)",
+    c="M(exp)(-M(fabs)(x)) / (C(1.0) + M(exp)(-M(fabs)(x)) * (C(2.0) + M(exp)(-M(fabs)(x))))",
     partials=(lambda x, y: -y * tanh(0.5 * x),),
     latex=r"\sigma'({x})",
     mpmath="1 / (2 + mp.exp(-x) + mp.exp(x))",
+    samples=TAILS,
     cost=30,
     public=False,
 )
@@ -132,6 +135,7 @@ softplus = elementwise(
     partials=(lambda x: sigmoid(x),),
     latex=r"\operatorname{{softplus}}({x})",
     mpmath="mp.log1p(mp.exp(x))",
+    samples=TAILS,
     cost=20,
 )
 

@@ -1,8 +1,5 @@
 """The special functions against mpmath, in units in the last place of the true value, tails and subnormals included."""
 
-import ctypes
-import shutil
-import subprocess
 
 import mpmath as mp
 import numpy as np
@@ -199,42 +196,3 @@ def test_coefficients_are_the_fits_they_claim_to_be():
             (special.LOG_SERIES, log_series, [0, (3 - 2 * mp.sqrt(2)) ** 2]),
         ):
             assert table == tuple(float(c) for c in mp.chebyfit(function, interval, len(table)))
-
-
-WRAPPER = """
-#include <math.h>
-#define C(v) v
-#define M(f) f
-void f64(long n, double *y, const double *a) {{ for (long i = 0; i < n; ++i) {{ double x = a[i]; y[i] = {expression}; }} }}
-#undef C
-#undef M
-#define C(value) value##f
-#define M(function) function##f
-void f32(long n, float *y, const float *a) {{ for (long i = 0; i < n; ++i) {{ float x = a[i]; y[i] = {expression}; }} }}
-"""
-
-
-@pytest.mark.parametrize("name", special.C_EXPRESSIONS)
-def test_c_expressions(name, tmp_path):
-    """The C text of a row is as accurate as the kernel, and as quiet at infinities and nan."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler (cc) on the path")
-    source, library = tmp_path / "f.c", tmp_path / "f.so"
-    source.write_text(WRAPPER.format(expression=special.C_EXPRESSIONS[name]))
-    flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fno-math-errno", "-shared", "-fPIC"]
-    subprocess.run([compiler, *flags, "-o", library, source, "-lm"], check=True)
-    loaded = ctypes.CDLL(str(library))
-    for dtype, function in (np.float32, loaded.f32), (np.float64, loaded.f64):
-
-        def call(x, function=function):
-            y = np.empty_like(x)
-            pointer = ctypes.c_void_p
-            function(ctypes.c_long(x.size), pointer(y.ctypes.data), pointer(x.ctypes.data))
-            return y
-
-        x = points(name, dtype)
-        error, where = worst(x, call(x), REFERENCES[name])
-        assert error <= 4.0, f"{name}({where!r}) in C is off by {error} ulp"
-        edges = np.array([-np.inf, -0.0, 0.0, np.inf, np.nan], dtype)
-        np.testing.assert_array_max_ulp(call(edges), getattr(special, name)(edges), maxulp=1)
