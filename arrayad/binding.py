@@ -28,7 +28,10 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
     if any(map(is_abstract, values)):
         if trace is None:
             raise AbstractValueError(f"[{primitive.name}] a value known only by shape was used after its trace had ended")
-        result = primitive.shape(*map(aval, values), **params)
+        try:
+            result = primitive.shape(*map(aval, values), **params)
+        except (ValueError, TypeError) as error:
+            raise explained(primitive, values, error) from None
     else:
         with np.errstate(all="ignore") if mode.anomaly else nullcontext():
             result = unshared(compute(primitive, values, params), args)
@@ -74,6 +77,8 @@ def explained(primitive: Any, values: Any, error: Exception) -> Exception:
         return DTypeError(f"[{primitive.name}] these dtypes do not fit: {came}; use astype ({error})")
     if "broadcast" in str(error):
         return ShapeError(f"[{primitive.name}] shapes do not broadcast: {came}; counted from the last, axes must agree or be 1")
+    if "negative integer powers" in str(error):
+        return DTypeError(f"[{primitive.name}] integers have no negative integer powers: {came}; use astype")
     return ShapeError(f"[{primitive.name}] {error}: {came}")
 
 
@@ -81,7 +86,7 @@ def unshared(result: Any, args: tuple[Any, ...]) -> Any:
     """The result itself, or a copy where it shares memory with an array that the caller may change."""
     if result.__class__ is np.ndarray:
         for arg in args:
-            if arg.__class__ is not Tensor and isinstance(arg, np.ndarray) and np.may_share_memory(arg, result):
+            if arg is result or (isinstance(arg, np.ndarray) and np.may_share_memory(arg, result)):
                 return result.copy()
     return result
 

@@ -87,10 +87,10 @@ class Elementwise(Primitive):
     def broadcast(self, *operands: Any) -> Shaped:
         """The shape rule: NumPy's broadcasting, and NumPy's promotion as its kernel shows it on one element."""
         shape = np.broadcast_shapes(*(() if is_weak(x) else x.shape for x in operands))
-        key = tuple(x if is_weak(x) else x.dtype for x in operands)
+        key = tuple(x.__class__ if is_weak(x) else x.dtype for x in operands)
         if key not in self.dtypes:
             with np.errstate(all="ignore"):
-                self.dtypes[key] = self.numpy(*(x if is_weak(x) else np.ones((1,), x.dtype) for x in operands)).dtype
+                self.dtypes[key] = self.numpy(*(x.__class__(1) if is_weak(x) else np.ones((1,), x.dtype) for x in operands)).dtype
         return Shaped(shape, self.dtypes[key])
 
     def residual_dtype(self, position: int, dtype: str) -> str:

@@ -32,7 +32,7 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
             f"[np.{ufunc.__name__}] the array {describe(out)} cannot take the result: it would lose its recording; "
             "write `x = x + tensor` instead of `x += tensor`"
         )
-    if method == "reduce" and ufunc in REDUCTIONS:
+    if method == "reduce" and ufunc in REDUCTIONS and set(kwargs) <= {"axis", "keepdims"}:
         return PUBLIC[REDUCTIONS[ufunc]](inputs[0], axis=kwargs.get("axis", 0), keepdims=kwargs.get("keepdims", False))
     if method != "__call__" or kwargs or ufunc not in NUMPY:
         asked = f"method {method!r}" if method != "__call__" else f"arguments {sorted(kwargs)}" if kwargs else "this function"

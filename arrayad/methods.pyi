@@ -73,7 +73,7 @@ class Methods:
         """Position of the first largest element along `axis`, or among all in C order; integers have no derivative."""
     def argmin(self, axis: Any = None, keepdims: Any = False) -> Tensor:
         """Position of the first smallest element along `axis`, or among all in C order; integers have no derivative."""
-    def argsort(self, axis: Any = -1, descending: Any = False, stable: Any = True) -> Tensor:
+    def argsort(self, axis: Any = -1, *, descending: Any = False, stable: Any = True) -> Tensor:
         """The positions along `axis` that put the elements in order; None sorts all of them in C order."""
     def array_split(self, sections: Any, axis: Any = 0) -> Any:
         """The array cut along `axis` into `sections` parts, the first ones longer by one if need be, or at positions."""
@@ -94,7 +94,7 @@ class Methods:
         """Add the gradient of `y` by every leaf that requires grad to the leaf's `.grad`."""
     def bitwise_invert(self) -> Tensor:
         """Each element with all bits inverted."""
-    def broadcast_to(self, *shape: Any) -> Tensor:
+    def broadcast_to(self, *lengths: Any, shape: Any = None) -> Tensor:
         """The elements repeated along new leading axes and along axes of length 1."""
     def ceil(self) -> Tensor:
         """Smallest whole number not below the element."""
@@ -169,9 +169,9 @@ class Methods:
         """The positions of the elements that are not zero, one array of integers for each axis."""
     def norm(self, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Tensor:
         """NumPy's norm: of all elements or along one axis that of a vector, along two axes that of a matrix."""
-    def permute(self, *axes: Any) -> Tensor:
+    def permute(self, *order: Any, axes: Any = None) -> Tensor:
         """The axes in another order: axis k of the result is axis `axes[k]` of `x`."""
-    def permute_dims(self, *axes: Any) -> Tensor:
+    def permute_dims(self, *order: Any, axes: Any = None) -> Tensor:
         """The axes in another order: axis k of the result is axis `axes[k]` of `x`."""
     def positive(self) -> Tensor:
         """Each element as it is: y[i] = +x[i]."""
@@ -183,7 +183,7 @@ class Methods:
         """One over each element: y[i] = 1 / x[i].  Integers become float64, unlike NumPy's, which round to 0."""
     def repeat(self, repeats: Any, axis: Any = None) -> Tensor:
         """Each element `repeats` times, one after the other, along `axis`; without an axis, of all elements in C order."""
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *lengths: Any, shape: Any = None) -> Tensor:
         """The same elements in C order under another shape; one length may be -1 and follows from the rest."""
     def roll(self, shift: Any, axis: Any = None) -> Tensor:
         """The elements moved on by `shift` places along `axis`, those that fall off at the end put at the front."""
@@ -201,7 +201,7 @@ class Methods:
         """Hyperbolic sine: y[i] = (e ^ x[i] - e ^ -x[i]) / 2."""
     def softplus(self) -> Tensor:
         """Smooth relu, without overflow: y[i] = ln(1 + e ^ x[i])."""
-    def sort(self, axis: Any = -1, descending: Any = False, stable: Any = True) -> Tensor:
+    def sort(self, axis: Any = -1, *, descending: Any = False, stable: Any = True) -> Tensor:
         """The elements in order along `axis`; None sorts all of them on one axis."""
     def split(self, sections: Any, axis: Any = 0) -> Any:
         """The array cut along `axis` into equal `sections`, or at the positions in a sequence, as NumPy cuts it."""

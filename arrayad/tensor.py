@@ -113,7 +113,9 @@ class Tensor(Methods):
         if not is_watched(self):
             raise ValueError("[grad] only a leaf that requires grad holds a gradient")
         if gradient is not None and gradient.__class__ is not Tensor:
-            gradient = handle(freeze(np.asarray(gradient, self.dtype)))
+            gradient = handle(freeze(np.asarray(gradient)))
+        if gradient is not None and gradient.dtype != self.dtype:
+            gradient = gradient.astype(self.dtype)
         if gradient is not None and gradient.shape != self.shape:
             raise ValueError(f"[grad] the gradient is {describe(gradient)}, its leaf {describe(self)}; the shapes must agree")
         self.history.params.value = gradient
@@ -132,11 +134,11 @@ class Tensor(Methods):
         """The only element, as a Python number."""
         if self.size != 1:
             raise ValueError(f"[item] a single element was needed, {describe(self)} came")
-        return concrete(self, "item()").item()
+        return single(self, "item()").item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return concrete(self, "tolist()").tolist()
+        return outgoing(self, "tolist()").tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         value = outgoing(self, "np.asarray")
@@ -158,12 +160,13 @@ class Tensor(Methods):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"[index] a 0-d integer was needed, {describe(self)} came")
-        return int(concrete(self, "an index"))
+        value = int(concrete(self, "an index"))
+        observe(self, self == value)
+        return value
 
     def __bool__(self) -> bool:
         truth = bool(single(self, "bool()", warn=False))
-        if isinstance(self.history, Traced) and self.history.trace.open:
-            self.history.trace.guards.append((handle(self.value, self.history), truth, user_line()))
+        observe(self, handle(self.value, self.history), truth)
         return truth
 
     def __format__(self, spec: str) -> str:
@@ -302,6 +305,12 @@ def concrete(tensor: Tensor, asked: str) -> Any:
     return value
 
 
+def observe(tensor: Tensor, condition: Tensor, truth: bool = True) -> None:
+    """Record in a running trace that Python has followed what `condition` was: a guard."""
+    if isinstance(tensor.history, Traced) and tensor.history.trace.open:
+        tensor.history.trace.guards.append((condition, truth, user_line()))
+
+
 def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
     """The value of a Tensor of one element, for Python's own conversions."""
     if tensor.size != 1:
@@ -315,10 +324,10 @@ def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
 
 def outgoing(tensor: Tensor, asked: str) -> np.ndarray[Any, Any]:
     """A read-only view of the value, which keeps the buffer alive."""
-    value = np.asarray(concrete(tensor, asked)).view()
+    value = np.asarray(concrete(tensor, asked))
     warn_of_constant(tensor, asked)
-    value.flags.writeable = False
-    return value
+    value.flags.writeable = False  # the value's own too, or a view's could be switched back
+    return value.view()
 
 
 def warn_of_constant(tensor: Tensor, asked: str) -> None:

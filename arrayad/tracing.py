@@ -71,11 +71,11 @@ def record(function: Callable[..., Any], operands: list[Any], names: list[str] |
     """
     trace = Trace()
     handles = [traced_input(x, trace) for x in operands]
+    inputs = [x.history for x in handles]  # now: the function may change its arguments in place
+    values = [None if is_abstract(x.value) else x.value for x in handles]
     try:
         leaves, structure = tree.flatten(function(*handles))
-        outputs = [handle(y.value, y.history) if y.__class__ is Tensor else np.asarray(y) for y in leaves]
-        inputs = [x.history for x in handles]
-        values = [None if is_abstract(x.value) else x.value for x in handles]
+        outputs = [handle(y.value, y.history) if y.__class__ is Tensor else freeze(np.asarray(y)) for y in leaves]
         return Tape(inputs, outputs, structure, trace, values, names or [])
     finally:
         trace.open = False

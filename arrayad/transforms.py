@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.binding import innermost_trace
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
+from arrayad.modes import current_mode, enable_grad
 from arrayad.namespace import attach
 from arrayad.primitive import operand_names
 from arrayad.primitives.casting import fresh
 from arrayad.readers.sweep import fitted, sweep
 from arrayad.shaped import aval, is_weak
 from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, kept
-from arrayad.tensor import Tensor, handle
+from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import Tape, record
 
 # --- what goes into a transform and what comes out ----------------------------------------------------------------
@@ -44,7 +46,10 @@ def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
 
 def released(y: Tensor, scope: Scope) -> Tensor:
     """An output as those see it who began before the scope."""
-    return handle(y.value, kept(y.history, scope.serial))
+    history = kept(y.history, scope.serial)
+    if history is not None and current_mode().quiet and innermost_trace([history]) is None:
+        history = None
+    return handle(y.value, history)
 
 
 def result_leaves(name: str, out: Any) -> tuple[list[Tensor], tree.Structure]:
@@ -56,7 +61,7 @@ def result_leaves(name: str, out: Any) -> tuple[list[Tensor], tree.Structure]:
     if not all(map(is_array, leaves)):
         path, leaf = next((path, leaf) for path, leaf in tree.paths(out, "the result") if not is_array(leaf))
         raise TypeError(f"[{name}] {path} is {type(leaf).__name__}; a transformed function must return arrays")
-    return [y if y.__class__ is Tensor else handle(np.asarray(y)) for y in leaves], structure
+    return [y if y.__class__ is Tensor else handle(freeze(np.asarray(y))) for y in leaves], structure
 
 
 def is_array(leaf: Any) -> bool:
@@ -78,6 +83,11 @@ def unit(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     return np.ones((), dtype)
 
 
+def own(g: Any) -> Tensor:
+    """A cotangent as a Tensor of its own: two results may have come by the same, and in-place changes must not meet."""
+    return handle(g.value, g.history) if g.__class__ is Tensor else handle(g)
+
+
 def zeros_like(x: Any) -> Tensor:
     return handle(np.zeros(x.shape, x.dtype))
 
@@ -94,7 +104,8 @@ class Linearized:
         self.avals = [aval(x.value) for x in self.inputs]
         self.targets = [x.history for x in self.inputs]
         try:
-            self.out = function(*tree.unflatten(self.structure, list(self.inputs)))
+            with enable_grad():  # a no_grad outside holds for the results, not for the transform's own recording
+                self.out = function(*tree.unflatten(self.structure, list(self.inputs)))
         finally:
             scope.open = False
 
@@ -109,10 +120,7 @@ class Linearized:
         gradients = [found.get(entry) for entry in self.targets]
         return tree.unflatten(
             self.structure,
-            [
-                zeros_like(like) if g is None else g if g.__class__ is Tensor else handle(g)
-                for g, like in zip(gradients, self.avals, strict=True)
-            ],
+            [zeros_like(like) if g is None else own(g) for g, like in zip(gradients, self.avals, strict=True)],
         )
 
 
@@ -280,7 +288,7 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
     release = not (create_graph if retain_graph is None else retain_graph)
     found = sweep([(y.history, ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
     for leaf, g in found.items():
-        g = g if g.__class__ is Tensor else handle(g)
+        g = own(g)
         before = leaf.params.value
         leaf.params.value = g if before is None else before + g
 

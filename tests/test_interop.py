@@ -58,3 +58,7 @@ def test_what_cannot_be_recorded_is_refused_by_name() -> None:
         np.sin(x, out=np.zeros(2))
     with pytest.raises(TypeError, match=r"\[np.multiply\] method 'outer' cannot be recorded"):
         np.multiply.outer(x, x)
+    with pytest.raises(TypeError, match=r"\[np.sort\] these arguments cannot be recorded"):
+        np.sort(x, -1, "quicksort")
+    with pytest.raises(TypeError, match=r"\[np.add\] method 'reduce' cannot be recorded"):
+        np.add.reduce(x, initial=10.0)

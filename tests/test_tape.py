@@ -181,6 +181,22 @@ def test_cost_of_programs_of_every_form() -> None:
     assert (views.forward.operations, views.forward.peak_bytes) == (1, 96)
 
 
+def test_a_function_that_changes_its_argument_in_place() -> None:
+    def f(a: Any) -> Any:
+        a += 1.0
+        return a * a
+
+    tape = ad.trace(f)(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(replay(tape, np.array([2.0, 3.0])), [9.0, 16.0])
+
+
+def test_the_dtype_of_a_python_number_is_its_own() -> None:
+    shaped = ad.Shaped((2,), "int64")
+    for number, dtype in [(1, "int64"), (1.0, "float64"), (True, "int64"), (1, "int64")]:
+        tape = ad.trace(lambda x, number=number: x + number)(shaped)
+        assert tape.outputs[0].dtype == dtype
+
+
 def test_integers_in_a_trace_are_nobodys_derivative() -> None:
     x = np.array([1.0, 3.0, 2.0])
     for f, wanted in [

@@ -37,6 +37,37 @@ def test_recorded_tensors_among_data() -> None:
         ad.sin([x, x])
 
 
+NEUTRAL = {
+    "astype": lambda x: x.astype("float64"),
+    "asarray": lambda x: ad.asarray(x, copy=True),
+    "tile": lambda x: ad.tile(x, 1),
+    "roll": lambda x: ad.roll(x, 3),
+    "broadcast_arrays": lambda x: ad.broadcast_arrays(x, x)[0],
+    "clip": lambda x: ad.clip(x),
+    "einsum": lambda x: ad.einsum("i->i", x),
+    "diff": lambda x: ad.diff(x, n=0),
+    "atleast_1d": lambda x: ad.atleast_1d(x),
+    "pad": lambda x: ad.pad(x, 0, mode="edge"),
+    "reshape": lambda x: ad.reshape(x, shape=(3,)),
+    "dropout": lambda x: ad.nn.functional.dropout(x, 0.0),
+    "getitem": lambda x: x[...],
+}
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_a_result_is_never_the_operand_itself(name: str) -> None:
+    x = ad.tensor([1.0, 2.0, 3.0])
+    y = NEUTRAL[name](x)
+    y += 1.0
+    np.testing.assert_array_equal(x, [1.0, 2.0, 3.0])
+
+
+def test_a_view_that_went_out_cannot_be_made_writable() -> None:
+    view = (ad.tensor([0.0, 1.0]) * 1.0).numpy()
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        view.flags.writeable = True
+
+
 def test_data_is_copied() -> None:
     data = np.array([1.0, 2.0])
     made, as_made = ad.tensor(data), ad.asarray(data)

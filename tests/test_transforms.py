@@ -38,7 +38,7 @@ def test_backward_on_a_leaf_of_its_own_inside_an_outer_grad() -> None:
         w = ad.tensor(3.0, requires_grad=True)
         loss = x**2 * w**3
         loss.backward()
-        assert w.grad.item() == pytest.approx(4.0 * 27.0)
+        assert w.grad.detach().item() == pytest.approx(4.0 * 27.0)
         return w.grad * x  # 3 w² x³
 
     assert ad.grad(outer)(2.0).item() == pytest.approx(9 * 9 * 4.0)
@@ -134,6 +134,31 @@ def test_third_derivatives_and_create_graph() -> None:
     first, x.grad = x.grad, None
     first.backward()
     assert first.item() == 32.0 and x.grad.item() == 48.0
+
+
+def test_gradients_inside_no_grad() -> None:
+    with ad.no_grad():
+        assert ad.grad(lambda v: v * v)(3.0).item() == 6.0
+        assert ad.vjp(lambda v: v * v, 3.0)[1](1.0)[0].item() == 6.0
+        leaf = ad.tensor(2.0, requires_grad=True)
+        value, gradient = ad.value_and_grad(lambda v: v * leaf)(3.0)
+        assert value.history is None and gradient.history is None and gradient.item() == 2.0
+
+
+def test_gradients_that_came_the_same_way_are_two_tensors() -> None:
+    def f(v: Any) -> Any:
+        a, b = ad.grad(lambda p, q: ad.sum((p + q) ** 2), (0, 1))(v, v)
+        a *= 10.0
+        return ad.sum(b)
+
+    np.testing.assert_array_equal(ad.grad(f)(np.array([1.0, 2.0])), [4.0, 4.0])
+
+
+def test_an_array_that_is_passed_through_is_copied() -> None:
+    array = np.ones(3)
+    (_, kept), _ = ad.vjp(lambda v: (v * 2.0, array), 1.0)
+    array[0] = 7.0
+    np.testing.assert_array_equal(kept, 1.0)
 
 
 # --- trees, argnums, aux -------------------------------------------------------------------------------------------

@@ -84,7 +84,9 @@ def asarray(data: Any, dtype: Any = None, copy: bool | None = None) -> Tensor:
         if copy is False and array.flags.writeable:
             raise ValueError("[asarray] an array that can be changed cannot become a Tensor without a copy")
         return handle(freeze(array))
-    return data if dtype is None or data.dtype == np.dtype(dtype) else cast(data, dtype=np.dtype(dtype))
+    if dtype is not None and data.dtype != np.dtype(dtype):
+        return cast(data, dtype=np.dtype(dtype))
+    return handle(data.value, data.history) if copy else data
 
 
 def stacked(parts: list[Tensor]) -> Tensor:
@@ -104,7 +106,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
     >>> ad.astype([1.7, -1.7], "int64")
     Tensor([ 1, -1])
     """
-    return asarray(x, dtype)
+    return asarray(x, dtype, copy=True)
 
 
 # --- constants and sequences ----------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = "greedy") -> Tensor:
     """
     if not isinstance(subscripts, str):
         subscripts, operands = from_sublists((subscripts, *operands))
-    tensors = [asarray(x) for x in operands]
+    tensors = [asarray(x, copy=True) for x in operands]
     terms, output = parsed(subscripts, tuple(x.ndim for x in tensors))
     lengths = lengths_of(subscripts, terms, tuple(x.shape for x in tensors))
     for letter in output:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+import numpy as np
+
 from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
 from arrayad.primitives import arithmetic, exponential, selection, trigonometric
 from arrayad.primitives.arithmetic import square
 from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
+from arrayad.tensor import handle
 
 
 @public()
@@ -54,7 +57,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     >>> ad.clip([-1.0, 0.5, 2.0], 0, 1)
     Tensor([0. , 0.5, 1. ])
     """
-    x = asarray(x)
+    x = asarray(x, copy=True)
     if min is not None:
         x = maximum(x, min)
     return x if max is None else minimum(x, max)
@@ -70,9 +73,12 @@ def round(x: Any, decimals: int = 0) -> Any:
     >>> ad.round([0.5, 1.5]), ad.round(2.346, decimals=2)
     (Tensor([0., 2.]), Tensor(2.35))
     """
+    x = asarray(x)
+    if x.dtype.kind in "biu":
+        return handle(np.round(np.asarray(x), decimals))
     if decimals == 0:
         return rint(x)
-    x, scale = asarray(x), 10.0 ** builtins.abs(decimals)
+    scale = 10.0 ** builtins.abs(decimals)
     return rint(x * scale) / scale if decimals > 0 else rint(x / scale) * scale
 
 

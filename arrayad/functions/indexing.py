@@ -413,7 +413,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     >>> ad.pad([1.0, 2.0, 3.0], (1, 2), mode="reflect")
     Tensor([2., 1., 2., 3., 2., 1.])
     """
-    x = asarray(x)
+    x = asarray(x, copy=True)
     try:
         widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
     except ValueError:

@@ -101,7 +101,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     >>> ad.diff([1.0, 4.0, 9.0]), ad.diff([1.0, 4.0, 9.0], prepend=0.0)
     (Tensor([3., 5.]), Tensor([1., 3., 5.]))
     """
-    x = asarray(x)
+    x = asarray(x, copy=True)
     axis = normalize_axis(axis, x.ndim, "diff")
     if index(n) < 0:
         raise ValueError(f"[diff] n is {n}; it must not be negative")

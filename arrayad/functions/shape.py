@@ -31,7 +31,7 @@ def shape_arguments(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @public(method=True)
-def reshape(x: Any, *shape: Any) -> Tensor:
+def reshape(x: Any, *lengths: Any, shape: Any = None) -> Tensor:
     """The same elements in C order under another shape; one length may be -1 and follows from the rest.
 
     **Raises** `ShapeError` when the number of elements differs.
@@ -44,7 +44,7 @@ def reshape(x: Any, *shape: Any) -> Tensor:
             [3., 4.]])
     """
     x = asarray(x)
-    asked = new = shape_arguments(shape)
+    asked = new = shape_arguments(lengths if shape is None else (shape,))
     if new.count(-1) == 1:
         rest = -math.prod(new)
         if rest and x.size % rest == 0:
@@ -99,7 +99,7 @@ def squeeze(x: Any, axis: Axis = None) -> Tensor:
 
 
 def at_least(x: Any, ndim: int) -> Tensor:
-    x = asarray(x)
+    x = asarray(x, copy=True)
     return rows.reshape(x, shape=(1,) * (ndim - x.ndim) + x.shape) if x.ndim < ndim else x
 
 
@@ -118,7 +118,7 @@ def atleast_2d(*xs: Any) -> Any:
 
 
 @public(method=True)
-def broadcast_to(x: Any, *shape: Any) -> Tensor:
+def broadcast_to(x: Any, *lengths: Any, shape: Any = None) -> Tensor:
     """The elements repeated along new leading axes and along axes of length 1.
 
     **Raises** `ShapeError` where the shapes do not broadcast.
@@ -130,7 +130,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
     Tensor([[1., 2.],
             [1., 2.]])
     """
-    x, new = asarray(x), shape_arguments(shape)
+    x, new = asarray(x), shape_arguments(lengths if shape is None else (shape,))
     lead = len(new) - x.ndim
     if lead < 0 or any(n not in (1, m) for n, m in zip(x.shape, new[lead:], strict=True)):
         raise ShapeError(f"[broadcast_to] {describe(x)} does not fit {new}; from the last, axes must agree or be 1")
@@ -140,7 +140,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 @public()
 def broadcast_arrays(*xs: Any) -> tuple[Tensor, ...]:
     """The arrays broadcast against each other to one shape."""
-    tensors = [asarray(x) for x in xs]
+    tensors = [asarray(x, copy=True) for x in xs]
     try:
         shape = np.broadcast_shapes(*(x.shape for x in tensors))
     except ValueError:
@@ -153,7 +153,7 @@ def broadcast_arrays(*xs: Any) -> tuple[Tensor, ...]:
 
 
 @public(method=True, numpy=())
-def permute_dims(x: Any, *axes: Any) -> Tensor:
+def permute_dims(x: Any, *order: Any, axes: Any = None) -> Tensor:
     """The axes in another order: axis k of the result is axis `axes[k]` of `x`.
 
     **Example**
@@ -162,10 +162,10 @@ def permute_dims(x: Any, *axes: Any) -> Tensor:
     >>> ad.permute_dims(ad.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    x = asarray(x)
-    order = tuple(normalize_axis(a, x.ndim, "permute_dims") for a in shape_arguments(axes))
+    x, asked = asarray(x), shape_arguments(order if axes is None else (axes,))
+    order = tuple(normalize_axis(a, x.ndim, "permute_dims") for a in asked)
     if len(set(order)) != x.ndim or len(order) != x.ndim:
-        raise ShapeError(f"[permute_dims] axes {shape_arguments(axes)} do not name each axis of {describe(x)} once")
+        raise ShapeError(f"[permute_dims] axes {asked} do not name each axis of {describe(x)} once")
     return rows.permute_dims(x, axes=order)
 
 
@@ -262,7 +262,7 @@ def roll(x: Any, shift: int | tuple[int, ...], axis: Axis = None) -> Tensor:
     >>> ad.roll([1.0, 2.0, 3.0], 1)
     Tensor([3., 1., 2.])
     """
-    x = asarray(x)
+    x = asarray(x, copy=True)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
     for places, along in np.broadcast(shift, axis):

@@ -22,7 +22,7 @@ from arrayad.tensor import Tensor, handle
 
 
 @public(method=True)
-def argsort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True) -> Tensor:
+def argsort(x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Tensor:
     """The positions along `axis` that put the elements in order; None sorts all of them in C order.
 
     The order is stable in any case: of equal elements the first comes first.  nan counts as larger than anything.
@@ -40,7 +40,7 @@ def argsort(x: Any, axis: int | None = -1, descending: bool = False, stable: boo
 
 
 @public(method=True)
-def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True) -> Tensor:
+def sort(x: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Tensor:
     """The elements in order along `axis`; None sorts all of them on one axis.
 
     **Kinks** where elements tie, each takes the cotangent of the place that the stable order gives it.
@@ -167,7 +167,7 @@ def unique_inverse(x: Any) -> UniqueInverse:
     return UniqueInverse(found.values, found.inverse_indices)
 
 
-@public(numpy=("unique", "unique_values"))
+@public()
 def unique_values(x: Any) -> Tensor:
     """The distinct values in order.
 

@@ -171,7 +171,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, rng: Generator | None
         raise ValueError(f"[dropout] p is {p}; a probability in [0, 1] is needed")
     x = floating(x)
     if not training or p == 0:
-        return x
+        return asarray(x, copy=True)
     kept = (SHARED if rng is None else rng).random(x.shape, np.float32) >= p
     return where(kept, x / max(1 - p, 2.0**-53), 0.0)
 

@@ -12,7 +12,7 @@ import numpy as np
 from arrayad.elementwise import Elementwise, minus_one, one
 from arrayad.errors import describe
 from arrayad.primitive import Primitive, operand_names
-from arrayad.readers.emit import partial_tape
+from arrayad.readers.emit import derivative_tape, partial_tape
 from arrayad.readers.replay import evaluate
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import is_weak
@@ -178,11 +178,13 @@ def reverse_term(entry: Any, i: int, names: dict[Any, str], tape: Tape) -> str |
     partial = row.partials[i]
     if partial is None:
         return None
+    residuals = [*(operand_text(x, names, tape) for x in entry.inputs), names[entry]]
+    if row.kind == "selection":
+        return expression(derivative_tape(row, i), [ct, *(residuals[position] for position in row.positions[i])])
     if partial is one:
         return ct
     if partial is minus_one:
         return f"-{ct}"
-    residuals = [*(operand_text(x, names, tape) for x in entry.inputs), names[entry]]
     text = expression(partial_tape(row, i), residuals)
     return f"{ct} · {f'({text})' if ' ' in text else text}"
 

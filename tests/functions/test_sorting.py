@@ -79,7 +79,7 @@ def test_searchsorted():
 def test_distinct_values():
     x = np.array([[2.0, 1.0], [2.0, 3.0]])
     values, indices, inverse, counts = ad.unique_all(x)
-    assert values.tolist() == [1.0, 2.0, 3.0] == ad.unique_values(x).tolist() == np.unique(ad.tensor(x)).tolist()
+    assert values.tolist() == [1.0, 2.0, 3.0] == ad.unique_values(x).tolist()
     assert indices.tolist() == [1, 0, 3] and counts.tolist() == [1, 2, 1]
     np.testing.assert_array_equal(np.asarray(values)[np.asarray(inverse)], x)
     assert ad.unique_counts(x).counts.tolist() == [1, 2, 1]

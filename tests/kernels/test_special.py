@@ -1,6 +1,5 @@
 """The special functions against mpmath, in units in the last place of the true value, tails and subnormals included."""
 
-
 import mpmath as mp
 import numpy as np
 import pytest
