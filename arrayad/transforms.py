@@ -265,7 +265,8 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
     """Add the gradient of `y` by every leaf that requires grad to the leaf's `.grad`.
 
     **Parameters** `cotangent`: that of `y`, of its shape; may be omitted for a scalar, where it is 1.  `retain_graph`:
-    keep the residuals for another call.  `create_graph`: record this sweep, so that gradients can be differentiated.
+    keep the residuals for another call.  `create_graph`: record this sweep, so that gradients can be differentiated; a leaf's
+    `.grad` then holds a recording that leads back to the leaf, which goes when `.grad` is set to None.
 
     **Raises** `DerivativeError` where `y` depends on no such leaf, or its recording was released by an earlier call;
     `ShapeError` without a cotangent for what is no scalar.
