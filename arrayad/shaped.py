@@ -50,9 +50,18 @@ class Shaped:
         return hash((self.shape, self.dtype))
 
 
+class Bundle(tuple[Any, ...]):
+    """The outputs of an operation that has several: the value of its one entry, of which `pick` takes the parts.
+
+    Its abstract value is a Bundle of `Shaped`; its tangent and its cotangent are Bundles of Tensors, None for zero.
+    """
+
+    __slots__ = ()
+
+
 def is_abstract(value: Any) -> bool:
     """Whether `value` is known only by its shape and dtype."""
-    return value.__class__ is Shaped
+    return value.__class__ is Shaped or (value.__class__ is Bundle and any(map(is_abstract, value)))
 
 
 def is_weak(value: Any) -> bool:
@@ -64,6 +73,8 @@ def aval(value: Any) -> Any:
     """The abstract value of an array, a NumPy scalar or a `Shaped`; a Python number stands for itself."""
     if value.__class__ is Shaped or value.__class__ in WEAK:
         return value
+    if value.__class__ is Bundle:
+        return Bundle(map(aval, value))
     shaped = new_object(Shaped)  # an array's shape and dtype need no conversion
     shaped.shape = value.shape
     shaped.dtype = value.dtype

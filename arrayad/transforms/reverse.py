@@ -1,4 +1,4 @@
-"""The transforms of functions: `grad`, `value_and_grad`, `vjp`, `trace`, and `backward` on Tensors.
+"""Reverse mode: `grad`, `value_and_grad`, `vjp`, and `backward` on Tensors.
 
 A transform gives the function fresh inputs, each tied to the caller's by an identity entry, under a scope of its own:
 the identity of entries is the tag that keeps nested derivatives apart.  What it returns is recorded only as far as
@@ -10,86 +10,30 @@ somebody older asks.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from arrayad import tree
-from arrayad.binding import innermost_trace
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
-from arrayad.modes import current_mode, enable_grad
+from arrayad.modes import enable_grad
 from arrayad.namespace import attach
-from arrayad.primitive import operand_names
 from arrayad.primitives.casting import fresh
-from arrayad.readers.sweep import fitted, sweep
-from arrayad.shaped import aval, is_weak
-from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, kept
-from arrayad.tensor import Tensor, freeze, handle
-from arrayad.tracing import Tape, record
-
-# --- what goes into a transform and what comes out ----------------------------------------------------------------
-
-
-def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
-    """**Raises** `DTypeError` for integers and booleans, of which there is no derivative, and for what is no array."""
-    if all(x.__class__ is float or (hasattr(x, "dtype") and x.dtype.kind in "fc") for x in leaves):
-        return
-    for path, x in tree.paths(primals, "argument "):
-        x = x if x.__class__ is Tensor else np.asarray(x)
-        if x.dtype.kind not in "fc":
-            raise DTypeError(
-                f"[{name}] {path} is {describe(x)}; derivatives are of floating-point arguments only: write 3.0, or use astype"
-            )
-
-
-def released(y: Tensor, scope: Scope) -> Tensor:
-    """An output as those see it who began before the scope."""
-    history = kept(y.history, scope.serial)
-    if history is not None and current_mode().quiet and innermost_trace([history]) is None:
-        history = None
-    return handle(y.value, history)
-
-
-def result_leaves(name: str, out: Any) -> tuple[list[Tensor], tree.Structure]:
-    """The leaves of a function's result as Tensors.
-
-    **Raises** `TypeError` for a leaf that is no array, such as a closure, whose captured values would mix derivatives up.
-    """
-    leaves, structure = tree.flatten(out)
-    if not all(map(is_array, leaves)):
-        path, leaf = next((path, leaf) for path, leaf in tree.paths(out, "the result") if not is_array(leaf))
-        raise TypeError(f"[{name}] {path} is {type(leaf).__name__}; a transformed function must return arrays")
-    return [y if y.__class__ is Tensor else handle(freeze(np.asarray(y))) for y in leaves], structure
-
-
-def is_array(leaf: Any) -> bool:
-    """Whether a leaf of a result can be a Tensor."""
-    return leaf.__class__ is Tensor or isinstance(leaf, np.ndarray | np.generic) or is_weak(leaf)
-
-
-def seed(y: Tensor, ct: Any, name: str) -> Any:
-    """A cotangent checked against its output, as a Tensor of the output's dtype."""
-    ct = ct if ct.__class__ is Tensor else handle(np.array(ct))
-    if ct.shape != y.shape:
-        raise ShapeError(f"[{name}] the cotangent is {describe(ct)}, the output {describe(y)}; the shapes must agree")
-    return fitted(ct, aval(y.value), None)[0]
-
-
-@functools.cache
-def unit(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """The number 1, the cotangent of a scalar result."""
-    return np.ones((), dtype)
-
-
-def own(g: Any) -> Tensor:
-    """A cotangent as a Tensor of its own: two results may have come by the same, and in-place changes must not meet."""
-    return handle(g.value, g.history) if g.__class__ is Tensor else handle(g)
-
-
-def zeros_like(x: Any) -> Tensor:
-    return handle(np.zeros(x.shape, x.dtype))
+from arrayad.readers.sweep import sweep
+from arrayad.shaped import aval
+from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope
+from arrayad.tensor import Tensor, handle
+from arrayad.transforms.boundary import (
+    check_differentiable,
+    chosen_arguments,
+    own,
+    release_tree,
+    released,
+    result_leaves,
+    seed,
+    split_aux,
+    unit,
+    zeros_like,
+)
 
 
 class Linearized:
@@ -122,9 +66,6 @@ class Linearized:
             self.structure,
             [zeros_like(like) if g is None else own(g) for g, like in zip(gradients, self.avals, strict=True)],
         )
-
-
-# --- the transforms ------------------------------------------------------------------------------------------------
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -160,20 +101,6 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
     seen = tree.unflatten(structure, [released(y, run.scope) for y in outputs])
     return (seen, vjp_fn, release_tree(aux, run.scope)) if has_aux else (seen, vjp_fn)
-
-
-def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:
-    """The (output, aux) pair that a function with `has_aux` returns."""
-    if not has_aux:
-        return out, None
-    if not (isinstance(out, tuple) and len(out) == 2):
-        raise TypeError(f"[{name}] with has_aux the function must return a pair (output, aux), it returned {type(out).__name__}")
-    return out
-
-
-def release_tree(aux: Any, scope: Scope) -> Any:
-    """An auxiliary result, whose leaves may be anything, as those see it who began before the scope."""
-    return tree.map(lambda y: released(y, scope) if y.__class__ is Tensor else y, aux)
 
 
 def value_and_grad(
@@ -212,15 +139,6 @@ def value_and_grad(
         return ((value, release_tree(aux, run.scope)), gradient) if has_aux else (value, gradient)
 
     return transformed
-
-
-def chosen_arguments(name: str, argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
-    """The nonnegative positions of `argnums`."""
-    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
-    for position in chosen:
-        if not -count <= position < count:
-            raise TypeError(f"[{name}] argnums is {argnums}, but {count} positional arguments came")
-    return tuple(position % count for position in chosen)
 
 
 def scalar_result(out: Any) -> list[Tensor]:
@@ -295,43 +213,3 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
 
 
 attach("backward", backward)
-
-
-# --- traces --------------------------------------------------------------------------------------------------------
-
-
-def trace(f: Callable[..., Any]) -> Callable[..., Tape]:
-    """The function that runs `f` once on its arguments and returns what it did, as a `Tape`.
-
-    Arguments are trees of arrays, or of `Shaped`, with which `f` is traced by shapes alone: a branch on a value then
-    raises, where with values it is followed and recorded as a guard.
-
-    **Example**
-
-    >>> import arrayad as ad
-    >>> print(ad.trace(lambda x: ad.sin(x**2 + 1))(0.5))
-    w0 = x                        f64[]  0.5
-    w1 = w0²                      f64[]  0.25
-    w2 = w1 + 1                   f64[]  1.25
-    w3 = sin(w2)                  f64[]  0.948985
-    """
-
-    @functools.wraps(f)
-    def traced(*args: Any) -> Tape:
-        leaves, structure = tree.flatten(args)
-        names = [
-            name + path for name, arg in zip(parameter_names(f, len(args)), args, strict=True) for path, _ in tree.paths(arg)
-        ]
-        return record(lambda *handles: f(*tree.unflatten(structure, list(handles))), leaves, names)
-
-    return traced
-
-
-def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
-    """The names of a function's first positional parameters; `x1`, `x2`, … where it does not say."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return [names[i] if i < len(names) else name for i, name in enumerate(operand_names(count))]

@@ -1,0 +1,4 @@
+"""The transforms of functions, by mode."""
+
+from arrayad.transforms.recording import trace
+from arrayad.transforms.reverse import backward, grad, value_and_grad, vjp
