@@ -18,7 +18,7 @@ from arrayad.namespace import PUBLIC
 from arrayad.shaped import Shaped
 from arrayad.tensor import NAMESPACE, Tensor
 from arrayad.tracing import Tape
-from arrayad.transforms import grad, trace, value_and_grad, vjp
+from arrayad.transforms import grad, jvp, linearize, trace, value_and_grad, vjp
 from arrayad.version import __version__
 
 DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")

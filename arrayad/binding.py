@@ -6,6 +6,7 @@ for everything else: arrays and lists among the operands, traces, abstract value
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,18 +14,33 @@ import numpy as np
 
 from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
-from arrayad.shaped import WEAK, aval, is_abstract, is_weak
-from arrayad.tape import Entry, Located, Trace, Traced, merge, next_serial
+from arrayad.shaped import WEAK, Bundle, aval, is_abstract
+from arrayad.tape import (
+    Entry,
+    Key,
+    Live,
+    Located,
+    Observed,
+    Trace,
+    Traced,
+    by_age,
+    merge,
+    next_serial,
+    recorded,
+    with_entry,
+)
 from arrayad.tensor import Tensor, freeze, handle, tensors_in
+from arrayad.tracing import program_value
 
 
 def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
     """Apply `primitive` to `args`: Tensors, arrays, nested lists or Python numbers; record it where somebody asks."""
     operands = tuple(operand(arg, primitive) for arg in args)
     values = [x.value if x.__class__ is Tensor else x for x in operands]
-    recorded = [x.history for x in operands if x.__class__ is Tensor and x.history is not None]
+    histories = [x.history for x in operands if x.__class__ is Tensor and x.history is not None]
+    entries = [recorded(history) for history in histories]
     mode = current_mode() if MODES else PLAIN
-    trace = innermost_trace(recorded)
+    trace = innermost_trace(entries)
     if any(map(is_abstract, values)):
         if trace is None:
             raise AbstractValueError(f"[{primitive.name}] a value known only by shape was used after its trace had ended")
@@ -37,10 +53,17 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
             result = unshared(compute(primitive, values, params), args)
         if mode.anomaly:
             check_finite(primitive, result, values)
-    if not recorded or (trace is None and (mode.quiet or not is_recordable(primitive, result))):
-        return handle(result)
-    entry = new_entry(primitive, args, operands, values, params, result, mode, trace)
-    return handle(result, entry)
+    followed = not mode.quiet and is_recordable(primitive, result)
+    readers = live_readers(histories, trace) if followed else ()
+    out = handle(result)
+    if readers:
+        out.history = Live(None, Key(), readers)
+    if (followed or trace is not None) and any(entry is not None for entry in entries):
+        entry = new_entry(primitive, args, operands, params, out, followed, trace)
+        out.history = with_entry(out.history, entry)
+    for reader in readers:
+        reader.see(primitive, operands, out, params)
+    return out
 
 
 def operand(arg: Any, primitive: Any) -> Any:
@@ -84,6 +107,8 @@ def explained(primitive: Any, values: Any, error: Exception) -> Exception:
 
 def unshared(result: Any, args: tuple[Any, ...]) -> Any:
     """The result itself, or a copy where it shares memory with an array that the caller may change."""
+    if result.__class__ is Bundle:
+        return Bundle(unshared(part, args) for part in result)
     if result.__class__ is np.ndarray:
         for arg in args:
             if arg is result or (isinstance(arg, np.ndarray) and np.may_share_memory(arg, result)):
@@ -93,60 +118,76 @@ def unshared(result: Any, args: tuple[Any, ...]) -> Any:
 
 def is_recordable(primitive: Any, result: Any) -> bool:
     """Whether a derivative of this result can be asked for."""
-    return bool(primitive.differentiable and result.dtype.kind in "fc")
+    if result.__class__ is Bundle:
+        return bool(primitive.differentiable) and any(is_recordable(primitive, part) for part in result)
+    return bool(primitive.differentiable and result.dtype.kind in "fcO")
 
 
-def innermost_trace(recorded: list[Entry]) -> Trace | None:
+def innermost_trace(entries: Iterable[Entry | None]) -> Trace | None:
     """The youngest open trace that the operands belong to."""
-    traces = [entry.trace for entry in recorded if isinstance(entry, Traced) and entry.trace.open]
+    traces = [entry.trace for entry in entries if isinstance(entry, Traced) and entry.trace.open]
     return max(traces, key=lambda trace: trace.serial) if traces else None
+
+
+def live_readers(histories: list[Any], trace: Trace | None) -> tuple[Any, ...]:
+    """The live readers of the operands, the oldest first; of a traced operation only those opened inside the trace."""
+    found = {reader for history in histories if history.__class__ is Live for reader in history.readers}
+    if not found:
+        return ()
+    since = 0 if trace is None else trace.serial
+    return tuple(sorted((reader for reader in found if reader.open and reader.serial > since), key=by_age))
 
 
 def new_entry(
     primitive: Any,
     args: tuple[Any, ...],
     operands: tuple[Any, ...],
-    values: list[Any],
     params: dict[str, Any],
-    result: Any,
-    mode: Any,
+    out: Tensor,
+    followed: bool,
     trace: Trace | None,
 ) -> Entry:
-    """Record one operation."""
-    entry = Traced() if trace is not None else Located() if mode.anomaly else Entry()
+    """Record one operation; one that is not `followed`, for its derivative's sake, is recorded for traces alone."""
+    parents = tuple(recorded(x.history) if x.__class__ is Tensor else None for x in operands)
+    wanted = primitive.wanted(parents)
+    for i, (arg, x) in enumerate(zip(args, operands, strict=True)):
+        if arg.__class__ is not Tensor and isinstance(x, Tensor) and (trace is not None or i in wanted):
+            x.value = freeze(x.value)
+    residuals = tuple(residual(x, out.value) if i in wanted else None for i, x in enumerate((*operands, out)))
+    observed = any(kept.__class__ is Tensor for kept in residuals)
+    entry = Traced() if trace is not None else Located() if current_mode().anomaly else Observed() if observed else Entry()
     entry.serial = next_serial()
     entry.primitive = primitive
     entry.params = params
-    entry.parents = tuple(x.history if x.__class__ is Tensor else None for x in operands)
-    entry.scopes = merge(parent.scopes for parent in entry.parents if parent is not None)
-    if mode.quiet or not is_recordable(primitive, result):
+    entry.parents = parents
+    entry.scopes = merge(parent.scopes for parent in parents if parent is not None)
+    if not followed:
         entry.scopes = frozenset(scope for scope in entry.scopes if isinstance(scope, Trace))
-    entry.avals = tuple(map(aval, values))
-    wanted = primitive.wanted(entry.parents)
-    for i, arg in enumerate(args):
-        if arg.__class__ is not Tensor and isinstance(values[i], np.ndarray) and (trace is not None or i in wanted):
-            values[i] = freeze(values[i])
-            operands[i].value = values[i]
-    entry.residuals = tuple(residual(value, result) if i in wanted else None for i, value in enumerate((*values, result)))
+    entry.avals = tuple(aval(x.value if x.__class__ is Tensor else x) for x in operands)
+    entry.residuals = residuals
     if isinstance(entry, Located):
         entry.location = user_line()
     if isinstance(entry, Traced):
         entry.trace = trace  # type: ignore[assignment]
-        entry.inputs = tuple(handle(x.value, x.history) if x.__class__ is Tensor else x for x in operands)
-        entry.output = aval(result)
+        entry.inputs = tuple(program_value(x, trace) if x.__class__ is Tensor else x for x in operands)  # type: ignore[arg-type]
+        entry.output = aval(out.value)
     return entry
 
 
-def residual(value: Any, result: Any) -> Any:
-    """A value to be kept: a Python number in the dtype that it took."""
-    return result.dtype.type(value) if is_weak(value) else value
+def residual(x: Any, result: Any) -> Any:
+    """An operand or the output as it is kept: its value, a Python number in the dtype that it took; a Tensor if readers follow it."""
+    if x.__class__ is not Tensor:
+        return result.dtype.type(x)
+    if x.history.__class__ is Live:
+        return handle(x.value, Live(None, x.history.key, x.history.readers))
+    return x.value
 
 
 def check_finite(primitive: Any, result: Any, values: list[Any], location: str | None = None, doing: str = "made") -> None:
     """Raise where finite operands gave a nan or an infinity."""
     if is_finite(result) or not all(map(is_finite, values)):
         return
-    found = "nan" if np.isnan(result).any() else "inf"
+    found = "nan" if any(np.isnan(part).any() for part in (result if result.__class__ is Bundle else (result,))) else "inf"
     operands = ", ".join(map(describe, values))
     raise AnomalyError(f"[{primitive.name}] {doing} {found} of finite {operands}, recorded at {location or user_line()}")
 
@@ -155,4 +196,6 @@ def is_finite(value: Any) -> bool:
     """Whether no element is nan or infinite; abstract values and integers are."""
     if value is None or is_abstract(value):
         return True
+    if value.__class__ is Bundle:
+        return all(map(is_finite, value))
     return bool(np.isfinite(value).all())

@@ -62,6 +62,8 @@ SHORT = {"float": "f", "int": "i", "uint": "u", "complex": "c"}
 def describe(value: Any) -> str:
     """A value in an error message: `f64[3,4]` for arrays, the type's name for anything else."""
     dtype, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if isinstance(value, tuple) and value and all(hasattr(part, "dtype") for part in value):
+        return f"({', '.join(map(describe, value))})"
     if dtype is None or shape is None:
         return f"{type(value).__name__} {value!r}" if isinstance(value, bool | int | float | complex) else type(value).__name__
     name = str(dtype)

@@ -58,6 +58,14 @@ class Bundle(tuple[Any, ...]):
 
     __slots__ = ()
 
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self)
+
 
 def is_abstract(value: Any) -> bool:
     """Whether `value` is known only by its shape and dtype."""

@@ -67,6 +67,50 @@ class Located(Entry):
     location: str
 
 
+class Observed(Entry):
+    """An entry with residuals that live readers follow: these are kept as Tensors, and rules see them as such."""
+
+    __slots__ = ()
+
+
+class Key:
+    """What live readers know a value by.  Their maps hold it weakly, so what they know goes with the value."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Live:
+    """The history of a value that live readers follow: what was recorded of it, if anything, its key, the readers by age."""
+
+    __slots__ = ("entry", "key", "readers")
+
+    def __init__(self, entry: Entry | None, key: Key, readers: tuple[Any, ...]) -> None:
+        self.entry = entry
+        self.key = key
+        self.readers = readers
+
+
+def history_of(entry: Entry | None, key: Key, readers: tuple[Any, ...]) -> Any:
+    """The history with these readers, which is the entry alone where there are none."""
+    return Live(entry, key, readers) if readers else entry
+
+
+def recorded(history: Any) -> Entry | None:
+    """The entry in a history, if there is one."""
+    return history.entry if history.__class__ is Live else history
+
+
+def with_entry(history: Any, entry: Entry) -> Any:
+    """The history with another entry: who follows the value live goes on doing so."""
+    return Live(entry, history.key, history.readers) if history.__class__ is Live else entry
+
+
+def watchers(history: Any) -> Iterable[Any]:
+    """The scopes and the live readers that follow a value with this history."""
+    entry, readers = (history.entry, history.readers) if history.__class__ is Live else (history, ())
+    return readers if entry is None else (*entry.scopes, *readers)
+
+
 class Traced(Located):
     """An entry of a trace: it keeps all its inputs, since replaying needs constants that residuals omit."""
 
@@ -104,6 +148,14 @@ def is_asked_for(scopes: frozenset[Scope], limit: int) -> bool:
 def kept(entry: Entry | None, limit: int) -> Entry | None:
     """The entry if somebody older than `limit` asks for it, else None."""
     return entry if entry is not None and is_asked_for(entry.scopes, limit) else None
+
+
+def seen_before(history: Any, serial: int) -> Any:
+    """A history as those see it who began before `serial`: without younger readers and what is recorded only for younger ones."""
+    if history.__class__ is not Live:
+        return kept(history, serial)
+    older = tuple(reader for reader in history.readers if reader.serial < serial and reader.open)
+    return history_of(kept(history.entry, serial), history.key, older)
 
 
 by_age = attrgetter("serial")

@@ -15,7 +15,7 @@ from arrayad import tree
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe, user_line, user_stacklevel
 from arrayad.modes import current_mode
 from arrayad.shaped import Shaped, is_abstract
-from arrayad.tape import LEAF, ONLY_LEAF, Entry, Traced, next_serial
+from arrayad.tape import LEAF, ONLY_LEAF, Entry, Traced, next_serial, recorded, watchers
 
 if TYPE_CHECKING:
     from arrayad.methods import Methods
@@ -88,7 +88,8 @@ class Tensor(Methods):
     @property
     def requires_grad(self) -> bool:
         """Whether `backward()` from here, or from what is computed from here, reaches a leaf."""
-        return self.history is not None and LEAF in self.history.scopes
+        entry = recorded(self.history)
+        return entry is not None and LEAF in entry.scopes
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -104,7 +105,7 @@ class Tensor(Methods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has added up here; None before, and for what is no leaf."""
-        return self.history.params.value if is_watched(self) else None
+        return recorded(self.history).params.value if is_watched(self) else None  # type: ignore[union-attr]
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -118,7 +119,7 @@ class Tensor(Methods):
             gradient = gradient.astype(self.dtype)
         if gradient is not None and gradient.shape != self.shape:
             raise ValueError(f"[grad] the gradient is {describe(gradient)}, its leaf {describe(self)}; the shapes must agree")
-        self.history.params.value = gradient
+        recorded(self.history).params.value = gradient  # type: ignore[union-attr]
 
     def detach(self) -> Tensor:
         """The same value without its history."""
@@ -196,10 +197,10 @@ class Tensor(Methods):
             return f"Tensor({self.value!r}, abstract)"
         text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
-        history = self.history
-        if history is None:
+        entry = recorded(self.history)
+        if entry is None:
             return f"Tensor({text}{dtype})"
-        name = "requires_grad=True" if is_watched(self) else f"by={history.primitive.name if history.primitive else 'input'}"
+        name = "requires_grad=True" if is_watched(self) else f"by={entry.primitive.name if entry.primitive else 'input'}"
         return f"Tensor({text}{dtype}, {name})"
 
     def __copy__(self) -> Tensor:
@@ -215,8 +216,9 @@ class Tensor(Methods):
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         value = np.asarray(concrete(self, "a copy"))
         if not self.is_leaf:
+            entry = recorded(self.history)
             warnings.warn(
-                f"a copy of a recorded Tensor drops its history (recorded by {self.history.primitive}); "
+                f"a copy of a recorded Tensor drops its history ({f'recorded by {entry.primitive}' if entry else 'followed by jvp'}); "
                 "use detach() to say that this is meant",
                 UserWarning,
                 stacklevel=user_stacklevel(),
@@ -258,8 +260,8 @@ def freeze(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 def is_watched(tensor: Tensor) -> bool:
     """Whether this is a leaf that requires grad."""
-    history = tensor.history
-    return history is not None and history.primitive is None and history.scopes is ONLY_LEAF
+    entry = recorded(tensor.history)
+    return entry is not None and entry.primitive is None and entry.scopes is ONLY_LEAF
 
 
 def watch(tensor: Tensor) -> Tensor:
@@ -307,8 +309,9 @@ def concrete(tensor: Tensor, asked: str) -> Any:
 
 def observe(tensor: Tensor, condition: Tensor, truth: bool = True) -> None:
     """Record in a running trace that Python has followed what `condition` was: a guard."""
-    if isinstance(tensor.history, Traced) and tensor.history.trace.open:
-        tensor.history.trace.guards.append((condition, truth, user_line()))
+    entry = recorded(tensor.history)
+    if isinstance(entry, Traced) and entry.trace.open:
+        entry.trace.guards.append((condition, truth, user_line()))
 
 
 def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
@@ -332,10 +335,9 @@ def outgoing(tensor: Tensor, asked: str) -> np.ndarray[Any, Any]:
 
 def warn_of_constant(tensor: Tensor, asked: str) -> None:
     """Warn, once a line, when a value leaves a running transform, where it becomes a constant."""
-    history = tensor.history
-    if history is None or history.scopes is ONLY_LEAF or current_mode().quiet:
+    if tensor.history is None or current_mode().quiet:
         return
-    if any(scope.open and scope is not LEAF for scope in history.scopes):
+    if any(watcher.open and watcher is not LEAF for watcher in watchers(tensor.history)):
         warnings.warn(
             f"{asked} of a value inside a running transform gives a constant: no derivative passes through it "
             "(use detach() to say that this is meant)",

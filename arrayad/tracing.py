@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.shaped import Shaped, aval, is_abstract
-from arrayad.tape import Trace, Traced, collect
+from arrayad.tape import Scope, Trace, Traced, collect, recorded
 from arrayad.tensor import Tensor, freeze, handle, input_entry
 
 
@@ -39,7 +39,7 @@ class Tape:
         self.structure = structure
         self.values = values
         self.names = names
-        roots = [y.history for y in outputs if y.__class__ is Tensor] + [guard[0].history for guard in trace.guards]
+        roots = [recorded(y.history) for y in (*outputs, *(guard[0] for guard in trace.guards)) if y.__class__ is Tensor]
         members = collect(roots, trace)
         inner = set(inputs)
         self.entries: list[Any] = [entry for entry in members if entry not in inner]
@@ -61,7 +61,13 @@ def aval_of(x: Any) -> Any:
 
 def is_member(x: Any, tape: Tape) -> bool:
     """Whether an operand or output was computed on this tape, or is one of its inputs."""
-    return x.__class__ is Tensor and x.history is not None and tape.scope in x.history.scopes
+    return x.__class__ is Tensor and depends_on(x, tape.scope)
+
+
+def depends_on(x: Tensor, scope: Scope) -> bool:
+    """Whether this scope sees how the Tensor was computed."""
+    entry = recorded(x.history)
+    return entry is not None and scope in entry.scopes
 
 
 def record(function: Callable[..., Any], operands: list[Any], names: list[str] | None = None) -> Tape:
@@ -75,11 +81,16 @@ def record(function: Callable[..., Any], operands: list[Any], names: list[str] |
     values = [None if is_abstract(x.value) else x.value for x in handles]
     try:
         leaves, structure = tree.flatten(function(*handles))
-        outputs = [handle(y.value, y.history) if y.__class__ is Tensor else freeze(np.asarray(y)) for y in leaves]
+        outputs = [program_value(y, trace) if y.__class__ is Tensor else freeze(np.asarray(y)) for y in leaves]
         return Tape(inputs, outputs, structure, trace, values, names or [])
     finally:
         trace.open = False
         trace.guards = []
+
+
+def program_value(x: Tensor, trace: Trace) -> Tensor:
+    """A handle of its own on what a trace holds: what was computed in it has lost the readers that were opened inside."""
+    return handle(x.value, recorded(x.history) if depends_on(x, trace) else x.history)
 
 
 def traced_input(x: Any, trace: Trace) -> Tensor:

@@ -174,3 +174,22 @@ def paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         for key, child in zip(keys, children, strict=True):
             name = f".{kind._fields[key] if hasattr(kind, '_fields') else key}" if dotted else f"[{key!r}]"
             yield from paths(child, prefix + name)
+
+
+def spread(prefix: Any, tree: Any) -> list[Any]:
+    """For each leaf of `tree`, the leaf or None of `prefix` that stands above it or for it.
+
+    **Raises** `ValueError` where `prefix` is no prefix of the tree.
+
+    **Example**
+
+    >>> spread([0, None], [{"a": 1.0, "b": 2.0}, 3.0])
+    [0, 0, None]
+    """
+    above = None if prefix is None else split(prefix)
+    if above is None:
+        return [prefix] * len(leaves(tree))
+    below = None if tree is None else split(tree)
+    if below is None or above[:2] != below[:2]:
+        raise ValueError(f"the trees differ: {flatten(prefix)[1]} and {flatten(tree)[1]}")
+    return [leaf for pair in zip(above[2], below[2], strict=True) for leaf in spread(*pair)]

@@ -21,7 +21,7 @@ from arrayad.primitives.indexing import ARRAY, filled, getitem, misfit, put, rep
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.shaped import is_abstract, is_weak, normalize_axis
-from arrayad.tape import Traced
+from arrayad.tape import Traced, recorded
 from arrayad.tensor import Tensor, handle, rebind
 
 # --- from NumPy's index to a template and arrays -------------------------------------------------------------------
@@ -118,7 +118,8 @@ def observed(x: Any, name: str) -> np.ndarray[Any, Any]:
             f"[{name}] the shape of the result depends on the values of {describe(x)}, which are not known while "
             "tracing by shapes; use where(mask, x, y), whose shape is the same for every mask, or trace with values"
         )
-    if isinstance(x.history, Traced) and x.history.trace.open:
+    entry = recorded(x.history)
+    if isinstance(entry, Traced) and entry.trace.open:
         differing = astype(not_equal(x, handle(x.value)), dtype=np.dtype("int64"))
         bool(equal(reduce_sum(differing, axis=tuple(range(x.ndim))), 0))
     return np.asarray(x.value)

@@ -7,6 +7,7 @@ from arrayad.primitives import (
     exponential,
     indexing,
     linear_algebra,
+    picking,
     reduction,
     rounding,
     scan,

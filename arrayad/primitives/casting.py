@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.primitive import like_first, linear
+from arrayad.dependence import same_element
+from arrayad.namespace import expose
+from arrayad.primitive import general, like_first, linear, nothing
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
-from arrayad.tape import Entry, Located, Scope, Traced
+from arrayad.tape import Entry, Scope, Traced, recorded, with_entry
 from arrayad.tensor import Tensor, freeze, handle
+from arrayad.tracing import program_value
 
 
 def identity_transpose(ct: Any, x: Shaped) -> Any:
@@ -24,6 +27,7 @@ identity = linear(
     shape=like_first,
     transpose=identity_transpose,
     view=True,
+    pattern=same_element,
     samples=Samples(shapes=[(3,), ()]),
 )
 
@@ -32,20 +36,38 @@ def fresh(x: Any, scope: Scope) -> Tensor:
     """The transform's own input: the caller's value under a new entry of `identity`, its only tie to the caller's own."""
     if x.__class__ is not Tensor:
         x = handle(freeze(np.asarray(x)))
-    traced = isinstance(x.history, Traced) and x.history.trace.open
-    entry = Traced() if traced else Entry()
+    parent = recorded(x.history)
+    entry = Traced() if isinstance(parent, Traced) and parent.trace.open else Entry()
     entry.serial = scope.serial
     entry.primitive = identity.primitive  # type: ignore[attr-defined]
     entry.params = {}
-    entry.parents = (x.history,)
+    entry.parents = (parent,)
     entry.residuals = (None, None)
     entry.avals = (aval(x.value),)
-    entry.scopes = frozenset((scope,)) if x.history is None else x.history.scopes | {scope}
-    if isinstance(entry, Located):
-        entry.location = x.history.location
-    if isinstance(entry, Traced):
-        entry.trace, entry.inputs, entry.output = x.history.trace, (x,), aval(x.value)
-    return handle(x.value, entry)
+    entry.scopes = frozenset((scope,)) if parent is None else parent.scopes | {scope}
+    if isinstance(parent, Traced) and isinstance(entry, Traced):
+        entry.location = parent.location
+        entry.trace, entry.inputs, entry.output = parent.trace, (program_value(x, parent.trace),), aval(x.value)
+    return handle(x.value, with_entry(x.history, entry))
+
+
+stop_gradient = general(
+    "stop_gradient",
+    """The operand as a constant: its derivative is 0 to every order, in every mode, and a trace records that this was meant.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
+    Tensor(3.)
+    """,
+    numpy=lambda x: x,
+    shape=like_first,
+    samples=Samples(shapes=[(3,), ()]),
+    cost=nothing,
+)
+expose(stop_gradient, method="detach", numpy=())
+stop_gradient.primitive.is_view = True  # type: ignore[attr-defined]
 
 
 def cast_back(ct: Any, x: Shaped, *, dtype: Any) -> Any:
@@ -62,5 +84,6 @@ astype = linear(
     numpy=cast,
     shape=lambda x, *, dtype: Shaped(x.shape, dtype),
     transpose=cast_back,
+    pattern=same_element,
     samples=Samples(shapes=[(2, 3), (), (0,)], params=[{"dtype": np.dtype("float32")}, {"dtype": np.dtype("float64")}]),
 )

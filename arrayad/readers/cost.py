@@ -11,9 +11,9 @@ from arrayad.primitives.casting import fresh
 from arrayad.readers.replay import replay
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import is_weak
-from arrayad.tape import Scope
+from arrayad.tape import Scope, recorded
 from arrayad.tensor import Tensor, handle
-from arrayad.tracing import Tape, aval_of, is_member, record
+from arrayad.tracing import Tape, aval_of, depends_on, is_member, record
 
 
 class Program(NamedTuple):
@@ -82,9 +82,8 @@ def joint_tape(tape: Tape) -> Tape:
         inputs = [fresh(x, scope) if x.dtype.kind in "fc" else x for x in operands]
         leaves = tree.leaves(replay(tape, *inputs))
         scope.open = False
-        outputs = [y for y in leaves if y.history is not None and scope in y.history.scopes]
-        seeds = [(y.history, np.ones(y.shape, y.dtype)) for y in outputs]
-        found = sweep(seeds, [x.history for x in inputs if x.dtype.kind in "fc"], scope, scope.serial)
+        seeds = [(recorded(y.history), np.ones(y.shape, y.dtype)) for y in leaves if depends_on(y, scope)]
+        found = sweep(seeds, [recorded(x.history) for x in inputs if x.dtype.kind in "fc"], scope, scope.serial)
         return leaves, [g if g.__class__ is Tensor else handle(g) for g in found.values()]
 
     return record(program, [entry.output for entry in tape.inputs])

@@ -16,7 +16,7 @@ from arrayad.readers.emit import derivative_tape, partial_tape
 from arrayad.readers.replay import evaluate
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import is_weak
-from arrayad.tape import BACKWARD, Scope
+from arrayad.tape import BACKWARD, Scope, recorded
 from arrayad.tensor import Tensor, handle, input_entry
 from arrayad.tracing import Tape, is_member
 
@@ -104,10 +104,11 @@ def evaluated(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any]]:
     operands = [handle(value, input_entry(frozenset((scope,)))) for value in tape.values]
     values = evaluate(tape, operands)
     members = [y for y in tape.outputs if is_member(y, tape)]
-    seeds = [(values[y.history].history, np.ones(y.shape, y.dtype)) for y in members if values[y.history].history is not None]
-    targets = [x.history for x in values.values() if x.history is not None]
-    found = sweep(seeds, targets, scope, BACKWARD)
-    return values, {entry: handle_of(found.get(x.history)) for entry, x in values.items()}
+    roots = [(recorded(values[y.history].history), y) for y in members]
+    seeds = [(entry, np.ones(y.shape, y.dtype)) for entry, y in roots if entry is not None]
+    histories = {entry: recorded(x.history) for entry, x in values.items()}
+    found = sweep(seeds, [target for target in histories.values() if target is not None], scope, BACKWARD)
+    return values, {entry: handle_of(None if target is None else found.get(target)) for entry, target in histories.items()}
 
 
 def handle_of(ct: Any) -> Any:

@@ -26,8 +26,8 @@ from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either
 from arrayad.readers.pull import passed, pulls_of
-from arrayad.shaped import Shaped
-from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, is_asked_for, kept
+from arrayad.shaped import Bundle, Shaped
+from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, history_of, is_asked_for, kept
 from arrayad.tensor import Tensor, handle
 
 large_add = add.primitive.large  # type: ignore[attr-defined]
@@ -93,12 +93,12 @@ def pull(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cot
         )
     asked = limit == CREATE_GRAPH or (len(entry.scopes) > 1 and is_asked_for(entry.scopes, limit))
     row = entry.primitive
-    if not asked and ct.__class__ is not Tensor and isinstance(row, Elementwise):
+    if not asked and ct.__class__ is not Tensor and isinstance(row, Elementwise) and not is_observed(entry):
         pull_plainly(entry, ct, mask, scope, limit, cotangents)
     elif row.kind == "linear" and mask is None and len(entry.parents) == 1:
         (parent,) = entry.parents
         if parent is not None and scope in parent.scopes:
-            (g,) = row.vjp((True,), ct if ct.__class__ is Tensor else handle(ct), None, entry.avals[0], **entry.params)
+            (g,) = row.vjp((True,), as_tensor(ct), None, entry.avals[0], **entry.params)
             cotangents.give(parent, plain(g), None)
     else:
         pull_by_rule(entry, ct, mask, scope, limit, cotangents)
@@ -123,20 +123,41 @@ class Cotangents:
             if mask is not None:
                 self.masks[entry] = mask
             return
-        before = values[entry]
-        if before.__class__ is Tensor or ct.__class__ is Tensor:
-            values[entry] = plain(add(before, ct))
-        else:
-            values[entry] = before + ct if ct.size < LARGE else large_add(before, ct)
+        values[entry] = total(values[entry], ct)
         if self.masks:
             found = either(self.masks.pop(entry, None), mask)
             if found is not None:
                 self.masks[entry] = found
 
 
+def total(before: Any, ct: Any) -> Any:
+    """The sum of two cotangents; those of a Bundle add part by part, where None is zero."""
+    if before is None or ct is None:
+        return ct if before is None else before
+    if before.__class__ is Bundle:
+        return Bundle(map(total, before, ct))
+    if before.__class__ is Tensor or ct.__class__ is Tensor:
+        return plain(add(before, ct))
+    return before + ct if ct.size < LARGE else large_add(before, ct)
+
+
 def plain(ct: Any) -> Any:
     """The array of an unrecorded Tensor; a recorded Tensor as it is."""
+    if ct.__class__ is Bundle:
+        return Bundle(map(plain, ct))
     return ct.value if ct.__class__ is Tensor and ct.history is None else ct
+
+
+def as_tensor(ct: Any) -> Any:
+    """A cotangent as the rules take it."""
+    if ct.__class__ is Bundle:
+        return Bundle(map(as_tensor, ct))
+    return ct if ct is None or ct.__class__ is Tensor else handle(ct)
+
+
+def is_observed(entry: Entry) -> bool:
+    """Whether live readers follow a residual of the entry."""
+    return entry.__class__ is not Entry and any(kept.__class__ is Tensor for kept in entry.residuals)
 
 
 def needed_of(entry: Entry, scope: Scope) -> list[bool]:
@@ -166,7 +187,7 @@ def pull_by_rule(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: 
     row, avals = entry.primitive, entry.avals
     needed = needed_of(entry, scope)
     y, xs = residual_handles(entry, limit)
-    found = row.vjp(needed, ct if ct.__class__ is Tensor else handle(ct), y, *xs, **entry.params)
+    found = row.vjp(needed, as_tensor(ct), y, *xs, **entry.params)
     for i, (parent, need, g) in enumerate(zip(entry.parents, needed, found, strict=True)):
         if parent is None or not need or g is None:
             continue
@@ -186,10 +207,18 @@ def residual_handles(entry: Entry, limit: int) -> tuple[Any, list[Any]]:
     """Output and operands as the rules see them: recorded for whoever is older, a `Shaped` where not kept."""
     *values, output = entry.residuals
     xs = [
-        (entry.avals[i] if entry.avals is not None else None) if value is None else handle(value, kept(parent, limit))
+        (entry.avals[i] if entry.avals is not None else None) if value is None else residual_handle(value, kept(parent, limit))
         for i, (value, parent) in enumerate(zip(values, entry.parents, strict=True))
     ]
-    return (None if output is None else handle(output, kept(entry, limit))), xs
+    return (None if output is None else residual_handle(output, kept(entry, limit))), xs
+
+
+def residual_handle(value: Any, entry: Entry | None) -> Tensor:
+    """A residual under its entry, and followed by the live readers that followed it when it was kept and still do."""
+    if value.__class__ is not Tensor:
+        return handle(value, entry)
+    live = value.history
+    return handle(value.value, history_of(entry, live.key, tuple(reader for reader in live.readers if reader.open)))
 
 
 def masked_product(entry: Entry, i: int, g: Any, mask: Mask | None, constant: bool, limit: int) -> tuple[Any, Mask | None]:
@@ -219,8 +248,10 @@ def transported(entry: Entry, i: int, ct: Any, mask: Mask | None, residuals: tup
     return Mask(compute) if mask is None else Mask(compute, mask)
 
 
-def fitted(g: Any, aval: Shaped, mask: Mask | None) -> tuple[Any, Mask | None]:
+def fitted(g: Any, aval: Any, mask: Mask | None) -> tuple[Any, Mask | None]:
     """A cotangent reduced and cast to its operand's shape and dtype, the inverse of broadcasting, and its mask."""
+    if aval.__class__ is Bundle:
+        return g, mask
     if g.shape != aval.shape:
         if mask is not None:
             dtype = g.dtype
@@ -242,9 +273,15 @@ def sum_to(ct: Tensor, shape: tuple[int, ...]) -> Tensor:
 def check_cotangents(entry: Entry, ct: Any, cotangents: Cotangents) -> None:
     """Raise where a finite cotangent has become nan or infinite in this entry's rule."""
     location = entry.location if isinstance(entry, Located) else "a line that detect_anomaly() did not see"
-    value = ct.value if ct.__class__ is Tensor else ct
+    value = value_of(ct)
     for parent in entry.parents:
         g = cotangents.values.get(parent) if parent is not None else None
         if g is not None:
-            found = g.value if g.__class__ is Tensor else g
-            check_finite(entry.primitive, found, [value], location, "in the reverse pass made")
+            check_finite(entry.primitive, value_of(g), [value], location, "in the reverse pass made")
+
+
+def value_of(ct: Any) -> Any:
+    """The values of a cotangent."""
+    if ct.__class__ is Bundle:
+        return Bundle(map(value_of, ct))
+    return ct.value if ct.__class__ is Tensor else ct

@@ -1,4 +1,5 @@
 """The transforms of functions, by mode."""
 
+from arrayad.transforms.forward import jvp, linearize
 from arrayad.transforms.recording import trace
 from arrayad.transforms.reverse import backward, grad, value_and_grad, vjp

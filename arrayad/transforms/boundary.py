@@ -16,7 +16,7 @@ from arrayad.modes import current_mode
 from arrayad.primitive import operand_names
 from arrayad.readers.sweep import fitted
 from arrayad.shaped import aval, is_weak
-from arrayad.tape import Scope, kept
+from arrayad.tape import recorded, seen_before
 from arrayad.tensor import Tensor, freeze, handle
 
 
@@ -32,10 +32,10 @@ def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
             )
 
 
-def released(y: Tensor, scope: Scope) -> Tensor:
-    """An output as those see it who began before the scope."""
-    history = kept(y.history, scope.serial)
-    if history is not None and current_mode().quiet and innermost_trace([history]) is None:
+def released(y: Tensor, scope: Any) -> Tensor:
+    """An output as those see it who began before the scope, or live reader."""
+    history = seen_before(y.history, scope.serial)
+    if history is not None and current_mode().quiet and innermost_trace([recorded(history)]) is None:
         history = None
     return handle(y.value, history)
 
@@ -89,7 +89,7 @@ def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:
     return out
 
 
-def release_tree(aux: Any, scope: Scope) -> Any:
+def release_tree(aux: Any, scope: Any) -> Any:
     """An auxiliary result, whose leaves may be anything, as those see it who began before the scope."""
     return tree.map(lambda y: released(y, scope) if y.__class__ is Tensor else y, aux)
 

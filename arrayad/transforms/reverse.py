@@ -20,8 +20,9 @@ from arrayad.namespace import attach
 from arrayad.primitives.casting import fresh
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import aval
-from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope
+from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, recorded
 from arrayad.tensor import Tensor, handle
+from arrayad.tracing import depends_on
 from arrayad.transforms.boundary import (
     check_differentiable,
     chosen_arguments,
@@ -46,7 +47,7 @@ class Linearized:
         check_differentiable(name, primals, leaves)
         self.inputs = [fresh(x, scope) for x in leaves]
         self.avals = [aval(x.value) for x in self.inputs]
-        self.targets = [x.history for x in self.inputs]
+        self.targets: list[Any] = [recorded(x.history) for x in self.inputs]
         try:
             with enable_grad():  # a no_grad outside holds for the results, not for the transform's own recording
                 self.out = function(*tree.unflatten(self.structure, list(self.inputs)))
@@ -56,9 +57,7 @@ class Linearized:
     def sweep(self, outputs: list[Tensor], cotangents: list[Any], release: bool) -> Any:
         """The cotangents of the primals, as a tree like theirs."""
         seeds = [
-            (y.history, ct)
-            for y, ct in zip(outputs, cotangents, strict=True)
-            if y.history is not None and self.scope in y.history.scopes
+            (recorded(y.history), ct) for y, ct in zip(outputs, cotangents, strict=True) if depends_on(y, self.scope)
         ]
         found = sweep(seeds, self.targets, self.scope, self.scope.serial, release)
         gradients = [found.get(entry) for entry in self.targets]
@@ -205,7 +204,7 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
         cotangent = handle(unit(y.dtype))
     ct = seed(y, cotangent, "backward")
     release = not (create_graph if retain_graph is None else retain_graph)
-    found = sweep([(y.history, ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
+    found = sweep([(recorded(y.history), ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
     for leaf, g in found.items():
         g = own(g)
         before = leaf.params.value

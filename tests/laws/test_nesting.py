@@ -1,4 +1,4 @@
-"""Every nesting of grad, vjp and trace, over functions that capture what lies outside, against differences.
+"""Every nesting of grad, vjp, jvp and trace, over functions that capture what lies outside, against differences.
 
 The oracle knows nothing of tapes: it takes the same nestings with derivatives by central differences of order 6.
 """
@@ -31,6 +31,12 @@ def numeric_vjp(f: Any, x: Any, ct: Any) -> np.ndarray[Any, Any]:
     return gradient
 
 
+def numeric_jvp(f: Any, x: Any, t: Any) -> tuple[Any, Any]:
+    """f and Σ ∂f/∂x · t by differences."""
+    differences = (w * (np.asarray(f(x + k * STEP * t)) - np.asarray(f(x - k * STEP * t))) for k, w in STENCIL.items())
+    return np.asarray(f(x)), sum(differences) / STEP
+
+
 def set_at(x: Any, i: int, value: Any) -> Any:
     y = x * 1.0
     y[i] = value
@@ -47,6 +53,7 @@ OURS = SimpleNamespace(
     where=ad.where,
     grad=ad.grad,
     vjp=lambda f, x, ct: ad.vjp(f, x)[1](ct)[0],
+    jvp=lambda f, x, t: ad.jvp(f, (x,), (t,)),
     trace=lambda f, x: replay(ad.trace(f)(x), x),
     matvec=lambda x: M @ x,
 )
@@ -59,6 +66,7 @@ NUMERIC = SimpleNamespace(
     where=np.where,
     grad=lambda f: lambda x: numeric_vjp(f, x, 1.0),
     vjp=numeric_vjp,
+    jvp=numeric_jvp,
     trace=lambda f, x: f(x),
     matvec=lambda x: M @ x,
 )
@@ -93,11 +101,14 @@ def nest(m: Any, sequence: str, base: Any, x: Any, outer: list[Any]) -> Any:
         return m.grad(lambda y: m.total(inner(y) * m.cos(y)))(x)
     if kind == "r":
         return m.vjp(inner, x * 1.0, m.sin(x) * c)
+    if kind == "j":
+        y, t = m.jvp(inner, x * 1.0, m.cos(x) * c)
+        return y + 2.0 * t
     return m.trace(inner, x)
 
 
 POINT = np.array([0.3, -0.7, 1.2])
-SEQUENCES = ["".join(s) for depth in (1, 2) for s in itertools.product("gsrt", repeat=depth)]
+SEQUENCES = ["".join(s) for depth in (1, 2) for s in itertools.product("gsjrt", repeat=depth)]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -111,11 +122,11 @@ def test_nestings_agree_with_differences(sequence: str, name: str) -> None:
 
 @pytest.mark.slow  # the outermost of three derivatives is taken by differences of the inner two, which the test above checks
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("sequence", ["".join(s) for s in itertools.product("gsrt", repeat=3)])
+@pytest.mark.parametrize("sequence", ["".join(s) for s in itertools.product("gsjrt", repeat=3)])
 def test_deeper_nestings_agree_with_differences_of_the_inner_ones(sequence: str, name: str) -> None:
     found = nest(OURS, sequence, FUNCTIONS[name], ad.tensor(POINT), [])
     assert found.history is None
-    mixed = SimpleNamespace(**{**vars(OURS), "grad": NUMERIC.grad, "vjp": NUMERIC.vjp, "trace": NUMERIC.trace})
+    mixed = SimpleNamespace(**{**vars(OURS), "grad": NUMERIC.grad, "vjp": numeric_vjp, "jvp": numeric_jvp, "trace": NUMERIC.trace})
     wanted = outermost(mixed, OURS, sequence, FUNCTIONS[name])
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-7, atol=1e-7)
 
@@ -134,4 +145,7 @@ def outermost(m: Any, inside: Any, sequence: str, base: Any) -> Any:
         return m.grad(lambda y: np.sum(inner(y) * np.cos(y)))(x)
     if kind == "r":
         return m.vjp(inner, x * 1.0, np.sin(x) * 0.7)
+    if kind == "j":
+        y, t = m.jvp(inner, x * 1.0, np.cos(x) * 0.7)
+        return y + 2.0 * t
     return inner(x)
