@@ -13,6 +13,7 @@ from arrayad import optim as optim
 from arrayad import primitives as primitives
 from arrayad import random as random
 from arrayad import readers as readers
+from arrayad import sparse as sparse
 from arrayad.kernels import backend as backend
 from arrayad.modes import detect_anomaly as detect_anomaly
 from arrayad.modes import enable_grad as enable_grad
@@ -23,6 +24,10 @@ from arrayad.tensor import NAMESPACE as NAMESPACE
 from arrayad.tensor import Tensor as Tensor
 from arrayad.tracing import Tape as Tape
 from arrayad.transforms import grad as grad
+from arrayad.transforms import jet as jet
+from arrayad.transforms import jvp as jvp
+from arrayad.transforms import linearize as linearize
+from arrayad.transforms import taylor as taylor
 from arrayad.transforms import trace as trace
 from arrayad.transforms import value_and_grad as value_and_grad
 from arrayad.transforms import vjp as vjp
@@ -100,6 +105,7 @@ from arrayad.functions.shape import split as split
 from arrayad.functions.shape import squeeze as squeeze
 from arrayad.functions.shape import stack as stack
 from arrayad.functions.reduction import std as std
+from arrayad.primitives.casting import stop_gradient as stop_gradient
 from arrayad.functions.reduction import sum as sum
 from arrayad.functions.shape import swapaxes as swapaxes
 from arrayad.functions.indexing import take as take

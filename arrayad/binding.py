@@ -175,7 +175,7 @@ def new_entry(
 
 
 def residual(x: Any, result: Any) -> Any:
-    """An operand or the output as it is kept: its value, a Python number in the dtype that it took; a Tensor if readers follow it."""
+    """An operand or the output as it is kept: its value, a number in the dtype that it took; a Tensor where readers follow it."""
     if x.__class__ is not Tensor:
         return result.dtype.type(x)
     if x.history.__class__ is Live:

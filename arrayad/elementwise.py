@@ -14,6 +14,7 @@ import numpy as np
 
 from arrayad import kernels
 from arrayad.binding import bind, explained
+from arrayad.dependence import Links, same_element
 from arrayad.modes import MODES
 from arrayad.namespace import attach_operator, expose
 from arrayad.primitive import OUTPUT, Operation, Primitive, named, operand_names, operation
@@ -66,6 +67,7 @@ class Elementwise(Primitive):
         self.needs = tuple(map(frozenset, self.positions))
         self.pulls: list[Any] | None = None
         self.jvp, self.vjp = self.push_rule, self.pull_rule
+        self.pattern = self.pattern_by
         self.large = kernels.elementwise(name, numpy)
         self.dtypes: dict[tuple[Any, ...], Any] = {}
 
@@ -116,6 +118,10 @@ class Elementwise(Primitive):
         """The mask of what the row selects of operand i; None if it takes every element."""
         return None
 
+    def pattern_by(self, i: int, output: Any, *operands: Any) -> Links:
+        """The column `pattern`: the element of the same place, where there is a partial."""
+        return [] if self.partials[i] is None else same_element(self, i, output, *operands)
+
     def push_rule(self, tangents: Any, y: Any, *xs: Any) -> Any:
         """The JVP: the sum of tangents times partials."""
         terms = [self.factor(i, t, (*xs, y)) for i, t in enumerate(tangents) if t is not None and self.partials[i] is not None]
@@ -151,6 +157,7 @@ def elementwise(
     cost: float = 1,
     operator: str | None = None,
     public: bool = True,
+    taylor: Callable[..., Any] | None = None,
     kind: type[Elementwise] = Elementwise,
     **columns: Any,
 ) -> Operation:
@@ -158,12 +165,13 @@ def elementwise(
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
     type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the exact
-    function, a Python expression of `mp` and the operands; `cost` the floating-point operations for an element;
+    function, a Python expression of `mp` and the operands; `taylor` the recurrence of its series, where the partials would
+    not do; `cost` the floating-point operations for an element;
     `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns`
     what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
-    row.c, row.latex, row.text, row.mpmath = c, latex, text, mpmath
+    row.c, row.latex, row.text, row.mpmath, row.taylor = c, latex, text, mpmath, taylor
     row.cost = lambda output, *operands, **params: cost * output.size
     apply = (unary, binary, operation)[row.arity - 1](row) if row.differentiable else undifferentiated(row)
     if public:

@@ -108,6 +108,8 @@ class Methods:
         """NumPy's `cumulative_prod`: without `axis` along all elements in C order."""
     def cumsum(self, axis: Any = None, dtype: Any = None) -> Tensor:
         """NumPy's `cumulative_sum`: without `axis` along all elements in C order."""
+    def detach(self) -> Any:
+        """The same values as constants: their derivative is 0 to every order and in every mode."""
     def diagonal(self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Tensor:
         """The diagonal of the matrices in `axis1` and `axis2`, as the last axis: y[..., i] = x[i, i + offset, ...]."""
     def dot(self, y: Any) -> Tensor:

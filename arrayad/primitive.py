@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from arrayad.binding import bind, explained
+from arrayad.dependence import Rule, everything
 from arrayad.modes import MODES
 from arrayad.samples import Samples
+from arrayad.series import convolution
 from arrayad.shaped import Shaped, aval
 from arrayad.tape import Entry, merge, next_serial
 from arrayad.tensor import Tensor
@@ -34,6 +36,7 @@ class Primitive:
     `numpy(*values, **params)` is the kernel, `shape(*avals, **params)` the shape rule.  `jvp(tangents, y, *xs, **params)` gives
     the output's tangent of the operands' (None where constant); `vjp(needed, ct, y, *xs, **params)` the operands' cotangents
     of the output's (None where not needed).  Rules are written in operations and see a `Shaped` for what was not kept.
+    `taylor(order, y, *xs, **params)`, where the JVP would not do, gives the recurrence of the output's series (see `Series`).
     """
 
     kind = "general"
@@ -56,6 +59,8 @@ class Primitive:
         self.latex: str | None = None
         self.text: str | None = None
         self.cost: Callable[..., float] = elements_of_output
+        self.taylor: Callable[..., Any] | None = None
+        self.pattern: Callable[..., Any] = functools.partial(everything, self)
         TABLE[name] = self
 
     def __repr__(self) -> str:
@@ -198,6 +203,7 @@ def linear(
     cost: Callable[..., float] = nothing,
     selects: bool = False,
     view: bool = False,
+    pattern: Rule = everything,
 ) -> Operation:
     """Declare a row that is linear in its one operand.
 
@@ -208,6 +214,7 @@ def linear(
     row = Primitive(name, doc, numpy, shape, samples)
     row.is_view = view
     row.kind = "selection" if selects else "linear"
+    row.pattern = functools.partial(pattern, row)
     row.needs = (frozenset(),)
     row.cost = cost
     apply = quick(row)
@@ -231,6 +238,7 @@ def bilinear(
     transposes: tuple[Callable[..., Any], Callable[..., Any]],
     samples: Samples,
     cost: Callable[..., float],
+    pattern: Rule = everything,
 ) -> Operation:
     """Declare a row that is linear in each of its two operands.
 
@@ -239,6 +247,7 @@ def bilinear(
     """
     row = Primitive(name, doc, numpy, shape, samples)
     row.needs = (frozenset((1,)), frozenset((0,)))
+    row.pattern = functools.partial(pattern, row)
     row.cost = cost
     apply = quick_pair(row)
 
@@ -248,12 +257,15 @@ def bilinear(
         second = None if t2 is None else apply(x1, t2, **params)
         return second if first is None else first if second is None else first + second
 
+    def taylor(order: int, y: Any, x1: Any, x2: Any, **params: Any) -> Any:
+        return lambda k: convolution(functools.partial(apply, **params), x1, x2, k)
+
     def vjp(needed: Any, ct: Any, y: Any, x1: Any, x2: Any, **params: Any) -> Any:
         return tuple(
             transpose(ct, x1, x2, **params) if need else None for need, transpose in zip(needed, transposes, strict=True)
         )
 
-    row.jvp, row.vjp = jvp, vjp
+    row.jvp, row.vjp, row.taylor = jvp, vjp, taylor
     return apply
 
 
@@ -269,6 +281,7 @@ def general(
     residuals: tuple[int, ...] = (),
     cost: Callable[..., float] = elements_of_output,
     kind: str = "general",
+    pattern: Rule = everything,
 ) -> Operation:
     """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
 
@@ -277,6 +290,7 @@ def general(
     """
     row = Primitive(name, doc, numpy, shape, samples)
     row.kind = kind
+    row.pattern = functools.partial(pattern, row)
     row.jvp, row.vjp = jvp, vjp
     row.differentiable = vjp is not None
     row.needs = (frozenset(residuals),)

@@ -121,10 +121,6 @@ class Tensor(Methods):
             raise ValueError(f"[grad] the gradient is {describe(gradient)}, its leaf {describe(self)}; the shapes must agree")
         recorded(self.history).params.value = gradient  # type: ignore[union-attr]
 
-    def detach(self) -> Tensor:
-        """The same value without its history."""
-        return handle(self.value)
-
     # --- out to NumPy and Python ----------------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -218,7 +214,7 @@ class Tensor(Methods):
         if not self.is_leaf:
             entry = recorded(self.history)
             warnings.warn(
-                f"a copy of a recorded Tensor drops its history ({f'recorded by {entry.primitive}' if entry else 'followed by jvp'}); "
+                f"a copy of a recorded Tensor drops its history (recorded by {entry.primitive if entry else 'forward mode'}); "
                 "use detach() to say that this is meant",
                 UserWarning,
                 stacklevel=user_stacklevel(),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from typing import Any
+
 import numpy as np
 
 from arrayad.elementwise import elementwise, minus_one, one
 from arrayad.samples import Samples
+from arrayad.series import Rule, Series, convolution, total
 
 add = elementwise(
     "add",
@@ -31,6 +35,11 @@ subtract = elementwise(
     operator="sub",
 )
 
+
+def multiply_series(order: int, y: Series, x1: Series, x2: Series) -> Rule:
+    return lambda k: convolution(operator.mul, x1, x2, k)
+
+
 multiply = elementwise(
     "multiply",
     """Product of the elements: y[i] = x1[i] x2[i].""",
@@ -40,8 +49,22 @@ multiply = elementwise(
     latex="{x1} {x2}",
     text="{x1} · {x2}",
     mpmath="x1 * x2",
+    taylor=multiply_series,
     operator="mul",
 )
+
+
+def divide_series(order: int, y: Series, x1: Series, x2: Series) -> Rule:
+    """y x2 = x1, solved for the last coefficient of y."""
+
+    def rule(k: int) -> Any:
+        terms = (x2[i] * y[k - i] for i in range(1, k + 1) if not (x2[i] is None or y[k - i] is None))
+        known = None if x2.is_constant else total(terms)
+        rest = x1[k] if known is None else -known if x1[k] is None else x1[k] - known
+        return None if rest is None else rest / x2[0]
+
+    return rule
+
 
 divide = elementwise(
     "divide",
@@ -52,6 +75,7 @@ divide = elementwise(
     latex=r"\frac{{{x1}}}{{{x2}}}",
     text="{x1} / {x2}",
     mpmath="x1 / x2",
+    taylor=divide_series,
     samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
     operator="truediv",
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.dependence import along_axis, moved
 from arrayad.primitive import elements_of_input, linear
 from arrayad.primitives.shape import reshape
 from arrayad.samples import Samples
@@ -58,6 +59,7 @@ reduce_sum = linear(
     numpy=kernels.reduction("sum", sum_kernel),
     shape=reduced,
     transpose=sum_transpose,
+    pattern=along_axis,
     samples=Samples(cases=SHAPES + EMPTY),
     cost=elements_of_input,
 )
@@ -88,6 +90,7 @@ broadcast_to = linear(
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=broadcast_transpose,
     view=True,
+    pattern=moved,
     samples=Samples(
         cases=[((3,), {"shape": (2, 3)}), ((2, 1, 3), {"shape": (4, 2, 5, 3)}), ((), {"shape": (2,)}), ((1,), {"shape": (0,)})]
     ),

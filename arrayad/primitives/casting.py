@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from arrayad import tree
 from arrayad.dependence import same_element
-from arrayad.namespace import expose
+from arrayad.namespace import public
 from arrayad.primitive import general, like_first, linear, nothing
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
@@ -51,23 +52,35 @@ def fresh(x: Any, scope: Scope) -> Tensor:
     return handle(x.value, with_entry(x.history, entry))
 
 
-stop_gradient = general(
+constant = general(
     "stop_gradient",
-    """The operand as a constant: its derivative is 0 to every order, in every mode, and a trace records that this was meant.
+    """The operand as a constant, which a trace records.""",
+    numpy=lambda x: x,
+    shape=like_first,
+    samples=Samples(shapes=[(3,), ()]),
+    cost=nothing,
+)
+constant.primitive.is_view = True  # type: ignore[attr-defined]
+
+
+@public(method="detach", numpy=())
+def stop_gradient(x: Any) -> Any:
+    """The same values as constants: their derivative is 0 to every order and in every mode.
+
+    **Parameters** `x`: an array, or a tree of arrays.
 
     **Example**
 
     >>> import arrayad as ad
     >>> ad.grad(lambda x: x * ad.stop_gradient(x))(3.0)
     Tensor(3.)
-    """,
-    numpy=lambda x: x,
-    shape=like_first,
-    samples=Samples(shapes=[(3,), ()]),
-    cost=nothing,
-)
-expose(stop_gradient, method="detach", numpy=())
-stop_gradient.primitive.is_view = True  # type: ignore[attr-defined]
+    """
+    return tree.map(stopped, x)
+
+
+def stopped(x: Any) -> Tensor:
+    plain = x.__class__ is Tensor and (x.history is None or x.history.__class__ is Entry)
+    return handle(x.value) if plain else constant(x)
 
 
 def cast_back(ct: Any, x: Shaped, *, dtype: Any) -> Any:

@@ -12,6 +12,8 @@ from arrayad.primitives.arithmetic import reciprocal
 from arrayad.primitives.selection import where
 from arrayad.primitives.trigonometric import tanh
 from arrayad.samples import Samples
+from arrayad.series import Rule, Series, total, whole_power
+from arrayad.shaped import is_abstract
 
 POSITIVE = Samples(low=0.2, high=5.0)
 TAILS = Samples(low=-40.0, high=40.0)
@@ -178,6 +180,30 @@ def power_by_exponent(x1: Any, y: Any) -> Any:
     return y * log(where(y == 0.0, 1.0, x1))
 
 
+def power_series(order: int, y: Series, x1: Series, x2: Series) -> Rule | None:
+    """x1 y' = x2 y x1' for a constant exponent; by products for a small whole one, since x1 may begin with 0."""
+    if not x2.is_constant:
+        return None
+    exponent = whole_number(x2[0])
+    if exponent is not None:
+        return whole_power(x1, exponent).__getitem__ if exponent else lambda k: None
+
+    def rule(k: int) -> Any:
+        terms = ((i * (x2[0] + 1.0) - k) * x1[i] * y[k - i] for i in range(1, k + 1) if not (x1[i] is None or y[k - i] is None))
+        found = total(terms)
+        return None if found is None else found / (k * x1[0])
+
+    return rule
+
+
+def whole_number(x: Any) -> int | None:
+    """A constant exponent as an int, if it is a small whole number that can be seen."""
+    if x.history is not None or is_abstract(x.value) or x.size != 1:
+        return None
+    value = x.value.item()
+    return int(value) if value in range(64) else None
+
+
 power = elementwise(
     "power",
     """Power of the elements: y[i] = x1[i] ^ x2[i]; nan for a negative base and a fractional exponent.
@@ -191,6 +217,7 @@ power = elementwise(
     latex="{x1}^{{{x2}}}",
     text="{x1}^{x2}",
     mpmath="mp.power(x1, x2)",
+    taylor=power_series,
     samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0)),
     cost=20,
     public=False,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from arrayad.dependence import Links, Rule, everything, moved_by, numbers
 from arrayad.errors import describe
 from arrayad.primitive import Primitive, elements_of_input, general, nothing, quick
 from arrayad.primitives.selection import where
@@ -61,13 +63,23 @@ def indexing(
     kind: str,
     smooth: int = 1,
     cost: Callable[..., float] = nothing,
+    pattern: Rule = everything,
 ) -> Callable[..., Tensor]:
     """Declare a row of `smooth` operands and any number of index arrays."""
     row = Indexing(name, doc, numpy, shape, samples)
     row.kind, row.smooth = kind, smooth
     row.jvp, row.vjp, row.cost = jvp, vjp, cost
+    row.pattern = partial(pattern, row)
 
     return quick(row)
+
+
+def indexed(row: Any, i: int, output: Any, *operands: Any, **params: Any) -> Links:
+    """The pattern of a kernel that moves elements to or from where the arrays say, if these are known."""
+    smooth, arrays = operands[: row.smooth], operands[row.smooth :]
+    if any(array.__class__ is Shaped for array in arrays):
+        return None
+    return moved_by(lambda *labels: row.numpy(*labels, *arrays, **params), i, smooth)
 
 
 # --- templates -----------------------------------------------------------------------------------------------------
@@ -175,6 +187,7 @@ getitem = indexing(
     jvp=get_jvp,
     vjp=get_vjp,
     kind="selection",
+    pattern=indexed,
     samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=CASES),
 )
 
@@ -218,6 +231,12 @@ def put_vjp(needed: Any, ct: Any, y: Any, x: Any, *arrays: Any, index: Template,
     return (getitem(ct, *arrays, index=index), *(None for array in arrays))
 
 
+def put_pattern(row: Any, i: int, output: Any, x: Any, *arrays: Any, index: Template, shape: Shape) -> Links:
+    if any(array.__class__ is Shaped for array in arrays):
+        return None
+    return [(numbers(shape), np.asarray(get(numbers(shape), *arrays, index=index)))]
+
+
 def put_cases() -> list[Any]:
     """The cases of `getitem` turned round."""
     cases: list[Any] = []
@@ -240,6 +259,7 @@ put = indexing(
     vjp=put_vjp,
     kind="linear",
     cost=elements_of_input,
+    pattern=put_pattern,
     samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=put_cases()),
 )
 
@@ -302,6 +322,7 @@ set_at = indexing(
     vjp=set_vjp,
     kind="selection",
     smooth=2,
+    pattern=indexed,
     samples=Samples(low=(-3.0, -3.0, -2, -2), high=(3.0, 3.0, 2, 2), dtypes={2: "int64", 3: "int64"}, cases=set_cases()),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.dependence import Links, Pairs, moved, spread
 from arrayad.errors import ShapeError, describe
 from arrayad.primitive import bilinear, linear
 from arrayad.primitives.shape import permute_dims
@@ -36,6 +37,33 @@ def by_second(ct: Any, x1: Any, x2: Any) -> Any:
     return matrix_product(matrix_transposed(x1), ct)
 
 
+def product_pattern(row: Any, i: int, output: Any, x1: Any, x2: Any) -> Links:
+    """Rows of `x1` and columns of `x2`; of a known factor that is mostly zeros, such as a difference operator, only the rest."""
+    other = (x2, x1)[i]
+    if other.__class__ is not Shaped and 2 * np.count_nonzero(other) < other.size:
+        return product_pairs(i, output.shape, (x1, x2)[i].shape, other)
+    *lead, m, n = output.shape
+    shape = (*lead, m, 1) if i == 0 else (*lead, 1, n)
+    return [(spread(shape, output.shape), spread(shape, (x1, x2)[i].shape))]
+
+
+def product_pairs(i: int, output: tuple[int, ...], operand: tuple[int, ...], other: Any) -> Pairs:
+    """y[…, i, j] depends on x1[…, i, k] where x2[…, k, j] is not 0, and the other way round."""
+    *lead, row, column = (index[:, None] for index in np.nonzero(other))
+    if i == 0:
+        free = np.arange(operand[-2])
+        outputs, operands = (*lead, free, column), (*lead, free, row)
+    else:
+        free = np.arange(operand[-1])
+        outputs, operands = (*lead, row, free), (*lead, column, free)
+    return Pairs(
+        *(
+            np.ravel_multi_index(np.broadcast_arrays(*index), shape).reshape(-1)
+            for index, shape in ((outputs, output), (operands, operand))
+        )
+    )
+
+
 def product_cost(output: Shaped, x1: Shaped, x2: Shaped) -> float:
     return 2 * output.size * x1.shape[-1]
 
@@ -46,6 +74,7 @@ matrix_product = bilinear(
     numpy=np.matmul,
     shape=product_shape,
     transposes=(by_first, by_second),
+    pattern=product_pattern,
     samples=Samples(
         shapes=[
             ((2, 3), (3, 4)),
@@ -82,6 +111,7 @@ common_diagonal = linear(
     numpy=diagonal_kernel,
     shape=diagonal_shape,
     transpose=diagonal_back,
+    pattern=moved,
     samples=Samples(cases=[(shape, {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
     selects=True,
 )
@@ -109,5 +139,6 @@ on_diagonal = linear(
     numpy=on_diagonal_kernel,
     shape=on_diagonal_shape,
     transpose=on_diagonal_back,
+    pattern=moved,
     samples=Samples(cases=[((*shape[:j], *shape[j + 1 :]), {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
 )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.dependence import along_axis, along_last_axis
 from arrayad.primitive import OUTPUT, general, like_first
 from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.comparison import not_equal
@@ -83,6 +84,7 @@ softmax = general(
     jvp=softmax_jvp,
     vjp=softmax_vjp,
     residuals=(OUTPUT,),
+    pattern=along_axis,
     samples=Samples(cases=CASES + EMPTY),
     cost=lambda output, x, **params: 13 * x.size,
 )
@@ -119,6 +121,7 @@ softmax_product = general(
     jvp=softmax_product_jvp,
     vjp=softmax_product_vjp,
     residuals=(0, 1),
+    pattern=along_axis,
     samples=Samples(cases=PAIRS, low=(-3.0, 0.0), high=(3.0, 1.0)),
     cost=lambda output, *operands, **params: 4 * output.size,
 )
@@ -153,6 +156,7 @@ log_softmax = general(
     jvp=log_softmax_jvp,
     vjp=log_softmax_vjp,
     residuals=(OUTPUT,),
+    pattern=along_axis,
     samples=Samples(cases=CASES + EMPTY),
     cost=lambda output, x, **params: 13 * x.size,
 )
@@ -186,6 +190,7 @@ log_softmax_cotangent = general(
     jvp=log_softmax_cotangent_jvp,
     vjp=log_softmax_cotangent_vjp,
     residuals=(0, 1),
+    pattern=along_axis,
     samples=Samples(cases=PAIRS, high=(3.0, 0.0)),
     cost=lambda output, *operands, **params: 13 * output.size,
 )
@@ -240,6 +245,7 @@ cross_entropy = general(
     jvp=cross_entropy_jvp,
     vjp=cross_entropy_vjp,
     residuals=(0, 1),
+    pattern=along_last_axis,
     samples=Samples(
         cases=[(shapes, {"ignore_index": ignored}) for shapes, ignored in LABELLED],
         dtypes={1: "int64"},
@@ -287,6 +293,7 @@ cross_entropy_cotangent = general(
     jvp=cotangent_jvp,
     vjp=cotangent_vjp,
     residuals=(0, 1, 2),
+    pattern=along_last_axis,
     samples=Samples(
         cases=[((shapes[1], *shapes), {"ignore_index": ignored}) for shapes, ignored in LABELLED],
         dtypes={2: "int64"},

@@ -6,6 +6,7 @@ from typing import Any
 
 from arrayad.primitive import general, nothing
 from arrayad.samples import Samples
+from arrayad.series import Rule, Series
 from arrayad.shaped import Bundle, aval
 from arrayad.tensor import Tensor
 
@@ -26,6 +27,10 @@ def pick_batch(size: int, operands: Any, batched: Any, *, index: int) -> Any:
     return output(operands[0], index)
 
 
+def pick_taylor(order: int, y: Series, x: Series, *, index: int) -> Rule:
+    return lambda k: None if x[k] is None else x[k][index]
+
+
 pick = general(
     "pick",
     """Output `index` of an operation that has several.""",
@@ -36,6 +41,7 @@ pick = general(
     samples=Samples(cases=[]),
     cost=nothing,
 )
+pick.primitive.taylor = pick_taylor  # type: ignore[attr-defined]
 pick.primitive.is_view = True  # type: ignore[attr-defined]
 pick.primitive.batch = pick_batch  # type: ignore[attr-defined]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.dependence import along_axis
 from arrayad.primitive import OUTPUT, elements_of_input, general
 from arrayad.primitives.broadcasting import EMPTY, SHAPES, reduce_sum, reduced, with_ones, without
 from arrayad.primitives.casting import astype
@@ -64,6 +65,7 @@ reduce_prod = general(
     jvp=product_jvp,
     vjp=product_vjp,
     residuals=(0,),
+    pattern=along_axis,
     samples=Samples(cases=CASES),
     cost=elements_of_input,
 )
@@ -107,6 +109,7 @@ reduce_max = general(
     jvp=extreme_jvp,
     vjp=extreme_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=NONEMPTY, distinct=True),
     cost=elements_of_input,
     kind="selection",
@@ -123,6 +126,7 @@ reduce_min = general(
     jvp=extreme_jvp,
     vjp=extreme_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=NONEMPTY, distinct=True),
     cost=elements_of_input,
     kind="selection",
@@ -234,6 +238,7 @@ euclidean_norm = general(
     jvp=norm_jvp,
     vjp=norm_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5),
     cost=lambda output, x, **params: 2 * x.size,
 )
@@ -286,6 +291,7 @@ softmax_weights = general(
     jvp=weights_jvp,
     vjp=weights_vjp,
     residuals=(OUTPUT,),
+    pattern=along_axis,
     samples=Samples(cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]),
     cost=lambda output, *operands, **params: 11 * output.size,
 )
@@ -310,6 +316,7 @@ logsumexp = general(
     jvp=logsumexp_jvp,
     vjp=logsumexp_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})]),
     cost=lambda output, x, **params: 12 * x.size,
 )

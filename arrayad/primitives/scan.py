@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.dependence import along_axis, moved
 from arrayad.errors import ShapeError, describe
 from arrayad.primitive import OUTPUT, elements_of_output, general, like_first, linear
 from arrayad.samples import Samples
@@ -45,6 +46,7 @@ cumulative_sum = linear(
     numpy=either_way(kernels.scan("sum", lambda x, axis: np.cumsum(x, axis=axis, dtype=x.dtype))),
     shape=like_first,
     transpose=sum_transpose,
+    pattern=along_axis,
     samples=Samples(cases=CASES),
     cost=elements_of_output,
 )
@@ -73,6 +75,7 @@ delay = linear(
     numpy=delay_kernel,
     shape=like_first,
     transpose=delay_transpose,
+    pattern=moved,
     samples=Samples(cases=CASES),
     selects=True,
 )
@@ -121,6 +124,7 @@ recurrence = general(
     jvp=recurrence_jvp,
     vjp=recurrence_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=[((shape, shape), params) for shape, params in CASES]),
     cost=lambda output, *operands, **params: 2 * output.size,
 )
@@ -164,5 +168,6 @@ cumulative_prod = general(
     jvp=product_jvp,
     vjp=product_vjp,
     residuals=(0, OUTPUT),
+    pattern=along_axis,
     samples=Samples(cases=CASES),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.dependence import moved
 from arrayad.primitive import general, linear, nothing
 from arrayad.primitives.indexing import getitem, zeros
 from arrayad.samples import Samples
@@ -23,6 +24,7 @@ reshape = linear(
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=reshape_back,
     view=True,
+    pattern=moved,
     samples=Samples(
         cases=[
             ((2, 6), {"shape": (3, 4)}),
@@ -46,6 +48,7 @@ permute_dims = linear(
     shape=lambda x, *, axes: Shaped(tuple(x.shape[a] for a in axes), x.dtype),
     transpose=permute_back,
     view=True,
+    pattern=moved,
     samples=Samples(
         cases=[
             ((2, 3, 4), {"axes": (2, 0, 1)}),
@@ -85,6 +88,7 @@ concat = general(
     vjp=concat_vjp,
     kind="linear",
     cost=nothing,
+    pattern=moved,
     samples=Samples(
         cases=[
             (((3,), (2,)), {"axis": 0}),

@@ -83,7 +83,7 @@ def joint_tape(tape: Tape) -> Tape:
         leaves = tree.leaves(replay(tape, *inputs))
         scope.open = False
         seeds = [(recorded(y.history), np.ones(y.shape, y.dtype)) for y in leaves if depends_on(y, scope)]
-        found = sweep(seeds, [recorded(x.history) for x in inputs if x.dtype.kind in "fc"], scope, scope.serial)
+        found = sweep(seeds, [entry for x in inputs if (entry := recorded(x.history)) is not None], scope, scope.serial)
         return leaves, [g if g.__class__ is Tensor else handle(g) for g in found.values()]
 
     return record(program, [entry.output for entry in tape.inputs])

@@ -33,7 +33,7 @@ class Reader:
 
     def watch(self, x: Tensor, fact: Any) -> Tensor:
         """A handle of its own on the value of `x`, which this reader follows from now on beside the older ones."""
-        key, older = Key(), ()
+        key, older = Key(), tuple[Any, ...]()
         if x.history.__class__ is Live:
             older = tuple(reader for reader in x.history.readers if reader.open)
             for reader in older:

@@ -26,7 +26,7 @@ from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either
 from arrayad.readers.pull import passed, pulls_of
-from arrayad.shaped import Bundle, Shaped
+from arrayad.shaped import Bundle
 from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, history_of, is_asked_for, kept
 from arrayad.tensor import Tensor, handle
 
@@ -34,7 +34,7 @@ large_add = add.primitive.large  # type: ignore[attr-defined]
 
 
 def sweep(
-    seeds: Iterable[tuple[Entry, Any]], targets: Iterable[Entry], scope: Scope, limit: int, release: bool = False
+    seeds: Iterable[tuple[Any, Any]], targets: Iterable[Entry], scope: Scope, limit: int, release: bool = False
 ) -> dict[Entry, Any]:
     """The cotangents of `targets` and of leaves, given those of some outputs; what nothing reaches is missing.
 

@@ -70,7 +70,9 @@ def tangent_leaves(name: str, primals: Any, tangents: Any) -> list[Tensor | None
         found = tree.spread(tuple(tangents), tuple(primals))
     except ValueError as error:
         raise ShapeError(f"[{name}] primals and tangents must be trees of one structure; {error}") from None
-    return [None if t is None else fitted_tangent(name, path, x, t) for (path, x), t in zip(tree.paths(primals), found, strict=True)]
+    return [
+        None if t is None else fitted_tangent(name, path, x, t) for (path, x), t in zip(tree.paths(primals), found, strict=True)
+    ]
 
 
 def fitted_tangent(name: str, path: str, x: Any, t: Any) -> Tensor:
@@ -78,7 +80,9 @@ def fitted_tangent(name: str, path: str, x: Any, t: Any) -> Tensor:
     x = x if x.__class__ is Tensor else np.asarray(x)
     t = t if t.__class__ is Tensor else handle(np.array(t))
     if t.shape != x.shape:
-        raise ShapeError(f"[{name}] the tangent of primal {path} is {describe(t)}, the primal {describe(x)}; the shapes must agree")
+        raise ShapeError(
+            f"[{name}] the tangent of primal {path} is {describe(t)}, the primal {describe(x)}; the shapes must agree"
+        )
     if t.dtype.kind == "c" and x.dtype.kind == "f":
         raise DTypeError(f"[{name}] the tangent of primal {path} is {describe(t)}, the primal {describe(x)}, which is real")
     return like(t, x)

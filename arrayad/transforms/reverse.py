@@ -56,9 +56,7 @@ class Linearized:
 
     def sweep(self, outputs: list[Tensor], cotangents: list[Any], release: bool) -> Any:
         """The cotangents of the primals, as a tree like theirs."""
-        seeds = [
-            (recorded(y.history), ct) for y, ct in zip(outputs, cotangents, strict=True) if depends_on(y, self.scope)
-        ]
+        seeds = [(recorded(y.history), ct) for y, ct in zip(outputs, cotangents, strict=True) if depends_on(y, self.scope)]
         found = sweep(seeds, self.targets, self.scope, self.scope.serial, release)
         gradients = [found.get(entry) for entry in self.targets]
         return tree.unflatten(
