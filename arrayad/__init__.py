@@ -11,17 +11,37 @@ import sys
 
 import numpy as np
 
-from arrayad import data, functions, interop, linalg, nn, optim, primitives, random, readers, sparse
+from arrayad import data, functions, interop, linalg, nn, numerical, optim, primitives, random, readers, sparse, testing
+from arrayad.custom import custom_jvp, custom_vjp
 from arrayad.kernels import backend
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
 from arrayad.shaped import Shaped
 from arrayad.tensor import NAMESPACE, Tensor
 from arrayad.tracing import Tape
-from arrayad.transforms import grad, jet, jvp, linearize, taylor, trace, value_and_grad, vjp
+from arrayad.transforms import (
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jet,
+    jvp,
+    linearize,
+    taylor,
+    trace,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 from arrayad.version import __version__
 
-DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "complex64", "complex128"),
+)
 CONSTANTS = ("pi", "e", "inf", "nan")
 INSPECTIONS = ("can_cast", "finfo", "iinfo", "isdtype", "newaxis", "result_type")
 

@@ -9,11 +9,15 @@ from arrayad import functions as functions
 from arrayad import interop as interop
 from arrayad import linalg as linalg
 from arrayad import nn as nn
+from arrayad import numerical as numerical
 from arrayad import optim as optim
 from arrayad import primitives as primitives
 from arrayad import random as random
 from arrayad import readers as readers
 from arrayad import sparse as sparse
+from arrayad import testing as testing
+from arrayad.custom import custom_jvp as custom_jvp
+from arrayad.custom import custom_vjp as custom_vjp
 from arrayad.kernels import backend as backend
 from arrayad.modes import detect_anomaly as detect_anomaly
 from arrayad.modes import enable_grad as enable_grad
@@ -23,7 +27,13 @@ from arrayad.shaped import Shaped as Shaped
 from arrayad.tensor import NAMESPACE as NAMESPACE
 from arrayad.tensor import Tensor as Tensor
 from arrayad.tracing import Tape as Tape
+from arrayad.transforms import elementwise_grad as elementwise_grad
 from arrayad.transforms import grad as grad
+from arrayad.transforms import hessian as hessian
+from arrayad.transforms import hvp as hvp
+from arrayad.transforms import jacfwd as jacfwd
+from arrayad.transforms import jacobian as jacobian
+from arrayad.transforms import jacrev as jacrev
 from arrayad.transforms import jet as jet
 from arrayad.transforms import jvp as jvp
 from arrayad.transforms import linearize as linearize
@@ -31,8 +41,12 @@ from arrayad.transforms import taylor as taylor
 from arrayad.transforms import trace as trace
 from arrayad.transforms import value_and_grad as value_and_grad
 from arrayad.transforms import vjp as vjp
+from arrayad.transforms import vmap as vmap
 from arrayad.version import __version__ as __version__
+from arrayad.primitives.complex import absolute as abs
+from arrayad.primitives.complex import absolute as absolute
 from arrayad.functions.reduction import all as all
+from arrayad.primitives.complex import angle as angle
 from arrayad.functions.reduction import any as any
 from arrayad.functions.creation import arange as arange
 from arrayad.functions.reduction import argmax as argmax
@@ -144,6 +158,8 @@ uint32 = np.uint32
 uint64 = np.uint64
 float32 = np.float32
 float64 = np.float64
+complex64 = np.complex64
+complex128 = np.complex128
 can_cast = np.can_cast
 finfo = np.finfo
 iinfo = np.iinfo
@@ -154,12 +170,6 @@ pi: float
 e: float
 inf: float
 nan: float
-
-def abs(x: ArrayLike, /) -> Tensor:
-    """Absolute value: y[i] = |x[i]|."""
-
-def absolute(x: ArrayLike, /) -> Tensor:
-    """Absolute value: y[i] = |x[i]|."""
 
 def acos(x: ArrayLike, /) -> Tensor:
     """Inverse cosine: cos(y[i]) = x[i], y in [0, π]; nan outside [-1, 1]."""
@@ -227,11 +237,20 @@ def bitwise_xor(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 def ceil(x: ArrayLike, /) -> Tensor:
     """Smallest whole number not below the element."""
 
+def conj(x: ArrayLike, /) -> Tensor:
+    """Complex conjugate of each element: y[i] = Re x[i] - i Im x[i]; real elements as they are."""
+
+def conjugate(x: ArrayLike, /) -> Tensor:
+    """Complex conjugate of each element: y[i] = Re x[i] - i Im x[i]; real elements as they are."""
+
 def cos(x: ArrayLike, /) -> Tensor:
     """Cosine of each element: y[i] = cos(x[i]), x in radians."""
 
 def cosh(x: ArrayLike, /) -> Tensor:
     """Hyperbolic cosine: y[i] = (e ^ x[i] + e ^ -x[i]) / 2."""
+
+def digamma(x: ArrayLike, /) -> Tensor:
+    """Derivative of lgamma: y[i] = Γ'(x[i]) / Γ(x[i]); -inf at 0, nan at -1, -2, …, where its sides have different signs."""
 
 def divide(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Quotient of the elements: y[i] = x1[i] / x2[i]; integers become float64."""
@@ -244,6 +263,9 @@ def erf(x: ArrayLike, /) -> Tensor:
 
 def erfc(x: ArrayLike, /) -> Tensor:
     """Complementary error function, with all digits in the tail: y[i] = 1 - erf(x[i])."""
+
+def erfinv(x: ArrayLike, /) -> Tensor:
+    """Inverse of the error function: erf(y[i]) = x[i]; ±inf at ±1, nan outside [-1, 1]."""
 
 def exp(x: ArrayLike, /) -> Tensor:
     """Exponential of each element: y[i] = e ^ x[i]."""
@@ -269,6 +291,15 @@ def greater_equal(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 def hypot(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Length of the hypotenuse, without overflow: y[i] = √(x1[i]² + x2[i]²)."""
 
+def i0(x: ArrayLike, /) -> Tensor:
+    """Modified Bessel function of the first kind, order 0: y[i] = 1/π ∫ e^(x[i] cos t) dt from 0 to π."""
+
+def i1(x: ArrayLike, /) -> Tensor:
+    """Modified Bessel function of the first kind, order 1, the derivative of i0: y[i] = 1/π ∫ e^(x[i] cos t) cos t dt."""
+
+def imag(x: ArrayLike, /) -> Tensor:
+    """Imaginary part of each element; 0 of real ones."""
+
 def isfinite(x: ArrayLike, /) -> Tensor:
     """Whether the element is neither nan nor infinite."""
 
@@ -283,6 +314,9 @@ def less(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 
 def less_equal(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Whether the first element is not the larger."""
+
+def lgamma(x: ArrayLike, /) -> Tensor:
+    """Logarithm of the absolute value of the gamma function: y[i] = ln |Γ(x[i])|; inf at 0, -1, -2, …"""
 
 def log(x: ArrayLike, /) -> Tensor:
     """Natural logarithm: y[i] = ln x[i]; -inf at 0, nan below."""
@@ -323,8 +357,14 @@ def negative(x: ArrayLike, /) -> Tensor:
 def not_equal(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
     """Whether the elements differ."""
 
+def polygamma(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
+    """Derivatives of digamma: y[i] = d^n/dx^n ψ at x2[i], of order n = x1[i], a whole number from 0 to 150, else nan."""
+
 def positive(x: ArrayLike, /) -> Tensor:
     """Each element as it is: y[i] = +x[i]."""
+
+def real(x: ArrayLike, /) -> Tensor:
+    """Real part of each element."""
 
 def reciprocal(x: ArrayLike, /) -> Tensor:
     """One over each element: y[i] = 1 / x[i].  Integers become float64, unlike NumPy's, which round to 0."""
@@ -343,6 +383,9 @@ def signbit(x: ArrayLike, /) -> Tensor:
 
 def sin(x: ArrayLike, /) -> Tensor:
     """Sine of each element: y[i] = sin(x[i]), x in radians."""
+
+def sinc(x: ArrayLike, /) -> Tensor:
+    """Normalised sinc: y[i] = sin(π x[i]) / (π x[i]); 1 at 0, and 0 at the other whole numbers exactly."""
 
 def sinh(x: ArrayLike, /) -> Tensor:
     """Hyperbolic sine: y[i] = (e ^ x[i] - e ^ -x[i]) / 2."""
@@ -370,3 +413,6 @@ def trunc(x: ArrayLike, /) -> Tensor:
 
 def where(x1: ArrayLike, x2: ArrayLike, x3: ArrayLike, /) -> Tensor:
     """`x2` where the condition `x1` holds, else `x3`: y[i] = x2[i] if x1[i] else x3[i]."""
+
+def xlogy(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
+    """Product with a logarithm: y[i] = x1[i] ln x2[i], and 0 where x1 = 0, also at x2 = 0."""

@@ -1,4 +1,4 @@
-"""`python -m arrayad info | demo`."""
+"""`python -m arrayad info | demo | precision`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from arrayad import demo, kernels
+from arrayad import demo, kernels, precision
 from arrayad.version import __version__
 
 
@@ -18,9 +18,12 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="print what computes here")
     demo.add_arguments(commands.add_parser("demo", help="train a network on digits, and check its gradient"))
+    precision.add_arguments(commands.add_parser("precision", help="measure the derivatives of elementwise functions"))
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(info_text())
+    elif options.command == "precision":
+        precision.run(options)
     else:
         demo.run(options)
 

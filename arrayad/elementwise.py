@@ -68,6 +68,7 @@ class Elementwise(Primitive):
         self.pulls: list[Any] | None = None
         self.jvp, self.vjp = self.push_rule, self.pull_rule
         self.pattern = self.pattern_by
+        self.batch = self.batch_rule
         self.large = kernels.elementwise(name, numpy)
         self.dtypes: dict[tuple[Any, ...], Any] = {}
 
@@ -121,6 +122,17 @@ class Elementwise(Primitive):
     def pattern_by(self, i: int, output: Any, *operands: Any) -> Links:
         """The column `pattern`: the element of the same place, where there is a partial."""
         return [] if self.partials[i] is None else same_element(self, i, output, *operands)
+
+    def batch_rule(self, size: int, operands: Any, batched: Any) -> Any:
+        """The batching rule: examples of fewer axes than others get axes of length 1, behind the batch, so that they align."""
+        ranks = [-1 if is_weak(x) else x.ndim - flag for x, flag in zip(operands, batched, strict=True)]
+        rank = max(ranks)
+        return self.apply(
+            *(
+                x.reshape((size, *(1,) * (rank - own), *x.shape[1:])) if flag and own < rank else x
+                for x, flag, own in zip(operands, batched, ranks, strict=True)
+            )
+        )
 
     def push_rule(self, tangents: Any, y: Any, *xs: Any) -> Any:
         """The JVP: the sum of tangents times partials."""

@@ -59,8 +59,8 @@ class Methods:
     @property
     def T(self) -> Tensor:
         """The axes reversed."""
-    def abs(self) -> Tensor:
-        """Absolute value: y[i] = |x[i]|."""
+    def abs(self) -> Any:
+        """Absolute value: y[i] = |x[i]|, of real and complex numbers."""
     def acos(self) -> Tensor:
         """Inverse cosine: cos(y[i]) = x[i], y in [0, π]; nan outside [-1, 1]."""
     def acosh(self) -> Tensor:
@@ -100,6 +100,10 @@ class Methods:
         """Smallest whole number not below the element."""
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Each element, or the bound that it has passed: y[i] = min(max(x[i], min[i]), max[i])."""
+    def conj(self) -> Tensor:
+        """Complex conjugate of each element: y[i] = Re x[i] - i Im x[i]; real elements as they are."""
+    def conjugate(self) -> Tensor:
+        """Complex conjugate of each element: y[i] = Re x[i] - i Im x[i]; real elements as they are."""
     def cos(self) -> Tensor:
         """Cosine of each element: y[i] = cos(x[i]), x in radians."""
     def cosh(self) -> Tensor:
@@ -112,12 +116,16 @@ class Methods:
         """The same values as constants: their derivative is 0 to every order and in every mode."""
     def diagonal(self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Tensor:
         """The diagonal of the matrices in `axis1` and `axis2`, as the last axis: y[..., i] = x[i, i + offset, ...]."""
+    def digamma(self) -> Tensor:
+        """Derivative of lgamma: y[i] = Γ'(x[i]) / Γ(x[i]); -inf at 0, nan at -1, -2, …, where its sides have different signs."""
     def dot(self, y: Any) -> Tensor:
         """NumPy's dot product: of vectors their inner product, of matrices `matmul`, with a 0-d operand a plain product."""
     def erf(self) -> Tensor:
         """Error function: y[i] = 2/√π ∫ e^(-t²) dt from 0 to x[i]."""
     def erfc(self) -> Tensor:
         """Complementary error function, with all digits in the tail: y[i] = 1 - erf(x[i])."""
+    def erfinv(self) -> Tensor:
+        """Inverse of the error function: erf(y[i]) = x[i]; ±inf at ±1, nan outside [-1, 1]."""
     def exp(self) -> Tensor:
         """Exponential of each element: y[i] = e ^ x[i]."""
     def exp2(self) -> Tensor:
@@ -132,12 +140,21 @@ class Methods:
         """The elements in reverse order along `axis`; None means along all."""
     def floor(self) -> Tensor:
         """Largest whole number not above the element."""
+    def i0(self) -> Tensor:
+        """Modified Bessel function of the first kind, order 0: y[i] = 1/π ∫ e^(x[i] cos t) dt from 0 to π."""
+    def i1(self) -> Tensor:
+        """Modified Bessel function of the first kind, order 1, the derivative of i0: y[i] = 1/π ∫ e^(x[i] cos t) cos t dt."""
+    @property
+    def imag(self) -> Any:
+        """Imaginary part of each element; 0 of real ones."""
     def isfinite(self) -> Tensor:
         """Whether the element is neither nan nor infinite."""
     def isinf(self) -> Tensor:
         """Whether the element is infinite."""
     def isnan(self) -> Tensor:
         """Whether the element is nan."""
+    def lgamma(self) -> Tensor:
+        """Logarithm of the absolute value of the gamma function: y[i] = ln |Γ(x[i])|; inf at 0, -1, -2, …"""
     def log(self) -> Tensor:
         """Natural logarithm: y[i] = ln x[i]; -inf at 0, nan below."""
     def log10(self) -> Tensor:
@@ -181,6 +198,9 @@ class Methods:
         """Product over `axis`: y = Π x; of booleans and small integers as int64, as in NumPy."""
     def ravel(self) -> Tensor:
         """All elements in C order on one axis."""
+    @property
+    def real(self) -> Any:
+        """Real part of each element."""
     def reciprocal(self) -> Tensor:
         """One over each element: y[i] = 1 / x[i].  Integers become float64, unlike NumPy's, which round to 0."""
     def repeat(self, repeats: Any, axis: Any = None) -> Tensor:
@@ -199,6 +219,8 @@ class Methods:
         """Whether the sign bit of the element is set, as in -0.0."""
     def sin(self) -> Tensor:
         """Sine of each element: y[i] = sin(x[i]), x in radians."""
+    def sinc(self) -> Tensor:
+        """Normalised sinc: y[i] = sin(π x[i]) / (π x[i]); 1 at 0, and 0 at the other whole numbers exactly."""
     def sinh(self) -> Tensor:
         """Hyperbolic sine: y[i] = (e ^ x[i] - e ^ -x[i]) / 2."""
     def softplus(self) -> Tensor:

@@ -26,6 +26,9 @@ from arrayad.tensor import Tensor
 Operation = Callable[..., Tensor]
 """The function that applies a row."""
 
+Batching = Callable[..., Any]
+"""A batching rule as a declaration takes it: `rule(row, size, operands, batched, **params)`."""
+
 TABLE: dict[str, Primitive] = {}
 """Every primitive by name, in the order of declaration."""
 
@@ -37,6 +40,8 @@ class Primitive:
     the output's tangent of the operands' (None where constant); `vjp(needed, ct, y, *xs, **params)` the operands' cotangents
     of the output's (None where not needed).  Rules are written in operations and see a `Shaped` for what was not kept.
     `taylor(order, y, *xs, **params)`, where the JVP would not do, gives the recurrence of the output's series (see `Series`).
+    `batch(size, operands, batched, **params)` gives the outputs of a batch of `size` examples, along axis 0: so do the operands
+    that are `batched`, at least one; all examples share the others.
     """
 
     kind = "general"
@@ -60,6 +65,7 @@ class Primitive:
         self.text: str | None = None
         self.cost: Callable[..., float] = elements_of_output
         self.taylor: Callable[..., Any] | None = None
+        self.batch: Callable[..., Any] | None = None
         self.pattern: Callable[..., Any] = functools.partial(everything, self)
         TABLE[name] = self
 
@@ -204,6 +210,7 @@ def linear(
     selects: bool = False,
     view: bool = False,
     pattern: Rule = everything,
+    batch: Batching | None = None,
 ) -> Operation:
     """Declare a row that is linear in its one operand.
 
@@ -215,6 +222,7 @@ def linear(
     row.is_view = view
     row.kind = "selection" if selects else "linear"
     row.pattern = functools.partial(pattern, row)
+    row.batch = batching(row, batch)
     row.needs = (frozenset(),)
     row.cost = cost
     apply = quick(row)
@@ -239,6 +247,7 @@ def bilinear(
     samples: Samples,
     cost: Callable[..., float],
     pattern: Rule = everything,
+    batch: Batching | None = None,
 ) -> Operation:
     """Declare a row that is linear in each of its two operands.
 
@@ -248,6 +257,7 @@ def bilinear(
     row = Primitive(name, doc, numpy, shape, samples)
     row.needs = (frozenset((1,)), frozenset((0,)))
     row.pattern = functools.partial(pattern, row)
+    row.batch = batching(row, batch)
     row.cost = cost
     apply = quick_pair(row)
 
@@ -282,20 +292,33 @@ def general(
     cost: Callable[..., float] = elements_of_output,
     kind: str = "general",
     pattern: Rule = everything,
+    batch: Batching | None = None,
 ) -> Operation:
     """Declare a row by its two rules; without them it has no derivative (its result is an integer, or piecewise constant).
 
     `residuals` lists the positions that the rules need: 0, 1, … for operands, `OUTPUT` for the output.  A row of `kind`
-    "selection" leaves elements of its operands out, whose cotangents are structural zeros.
+    "selection" leaves elements of its operands out, whose cotangents are structural zeros; one of kind "reduction" reduces its
+    operand over `axis` by a derivative that may be infinite, which the structural zeros of its cotangent take no part in.
     """
     row = Primitive(name, doc, numpy, shape, samples)
     row.kind = kind
     row.pattern = functools.partial(pattern, row)
+    row.batch = batching(row, batch)
     row.jvp, row.vjp = jvp, vjp
     row.differentiable = vjp is not None
     row.needs = (frozenset(residuals),)
     row.cost = cost
     return operation(row)
+
+
+def batching(row: Primitive, rule: Batching | None) -> Callable[..., Any] | None:
+    """The column `batch` of a rule that takes the row first: rows that differ in nothing else share it."""
+    return None if rule is None else functools.partial(rule, row)
+
+
+def alike(row: Primitive, size: int, operands: Any, batched: Any, /, **params: Any) -> Any:
+    """The batching rule of a row of one operand to which the axes are all one."""
+    return row.apply(*operands, **params)
 
 
 def like_first(x: Shaped, *rest: Any, **params: Any) -> Shaped:

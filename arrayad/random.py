@@ -59,11 +59,15 @@ class Generator:
     def __repr__(self) -> str:
         if is_abstract(self.key.value) or is_abstract(self.counter.value):
             return "Generator(abstract)"
+        if self.counter.ndim:
+            return f"Generator(batch of {self.counter.size})"
         low, high = self.key.tolist()
         return f"Generator(key=0x{high << 32 | low:016x}, counter={self.counter.item()})"
 
     def draw(self, row: Callable[..., Any], words: int, **params: Any) -> Tensor:
         """Apply a row at the counter's place, and move the counter past the words that it read."""
+        if self.counter.ndim:
+            raise ShapeError(f"[random] a batch of {self.counter.size} generators came; draw from one of them, as under vmap")
         samples = row(self.key, self.counter, **params)
         self.counter = self.counter + rows.blocks_of(words)
         return samples
@@ -253,6 +257,18 @@ class Generator:
         return [Generator(getitem(keys, index=(i,)), handle(np.uint64(0))) for i in range(n)]
 
     spawn = split
+
+    def batch(self, n: int) -> Generator:
+        """`n` generators as one tree, for `vmap`, which gives each example its own: those that `split` gives.
+
+        **Example**
+
+        >>> import arrayad as ad
+        >>> ad.vmap(lambda rng: rng.normal(size=2))(default_rng(0).batch(3)).shape
+        (3, 2)
+        """
+        keys = self.draw(rows.random_keys, 2 * n, count=shape_of("batch", n)[0])
+        return Generator(keys, handle(np.zeros(n, np.uint64)))
 
 
 tree.register(Generator, lambda rng: ((rng.key, rng.counter), ("key", "counter")), lambda keys, parts: Generator(*parts))

@@ -298,7 +298,7 @@ def concrete(tensor: Tensor, asked: str) -> Any:
     if value.__class__ is Shaped:
         raise AbstractValueError(
             f"[{asked}] the value of {describe(value)} is not known while tracing by shapes, so this would bake in a constant; "
-            "write where instead of a branch, or trace with values"
+            "write where or cond instead of a branch (only trace, given values, follows one)"
         )
     return value
 

@@ -1,6 +1,7 @@
 /* Every family for one T on one instruction set, and the table of them.  Needs T, M(f), C(v) and NAME(f). */
 
 #include "scalar.h"
+#include "gelu.h"
 
 #include "elementwise.h"
 #include "reduce.h"

@@ -71,3 +71,33 @@ static inline T NAME(sech2)(T x)
     T e = M(exp)(C(-2.0) * M(fabs)(x));
     return C(4.0) * e / (C(1.0) + e * (C(2.0) + e));
 }
+
+/*
+ * exp(-x^2) with all digits in the tails: rounding x^2 would cost x^2 / 2 ulp.  h is the multiple of 1/64 next to |x|, of at
+ * most 12 bits, so that h^2 is exact; the rest is within |x| / 64 of 0, and its exponential next to 1.  0 from 32 on.
+ */
+static inline T NAME(gaussian)(T x)
+{
+    T a = M(fabs)(x) > C(32.0) ? C(32.0) : M(fabs)(x);
+    T h = M(floor)(a * C(64.0) + C(0.5)) * C(0.015625);
+    T e = M(exp)(-h * h);
+    return e + e * M(expm1)((h - a) * (h + a));
+}
+
+/* x2 x1^(x2 - 1), 0 where x2 = 0.  Where x2 - 1 is rounded, which counts log x1 times, x1^x2 / x1 serves. */
+static inline T NAME(power_slope)(T x1, T x2)
+{
+    int is_small = M(fabs)(x2) < C(0.5);
+    T p = M(pow)(x1, is_small ? x2 : x2 - C(1.0));
+    p = is_small ? p / x1 : p;
+    return x2 == C(0.0) ? C(0.0) : x2 * p;
+}
+
+/* x1 / (x1^2 + x2^2), 0 in the origin: by the quotient of the smaller and the larger, so that no square over- or underflows. */
+static inline T NAME(over_square)(T x1, T x2)
+{
+    T a = M(fabs)(x1), b = M(fabs)(x2);
+    T large = a > b ? a : b;
+    T q = (a > b ? b : a) / large;
+    return large == C(0.0) ? C(0.0) : x1 / large / large / (C(1.0) + q * q);
+}

@@ -12,7 +12,14 @@ from arrayad.primitive import TABLE
 from arrayad.tensor import Tensor
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "kinks.md", ROOT / "docs" / "indexing.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "docs" / "kinks.md",
+    ROOT / "docs" / "indexing.md",
+    ROOT / "docs" / "sparse.md",
+    ROOT / "docs" / "vmap.md",
+]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 

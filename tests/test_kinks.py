@@ -45,6 +45,8 @@ SCALAR: list[tuple[str, Callable[[Any], Any], float, float, float | None]] = [
     ("acos", ad.acos, 1.0, -np.inf, None),
     ("acosh", ad.acosh, 1.0, np.inf, None),
     ("atanh", ad.atanh, 1.0, np.inf, None),
+    ("erfinv", ad.erfinv, 1.0, np.inf, None),
+    ("abs(x) ** 2", lambda x: ad.abs(x) ** 2, 0.0, 0.0, 0.0),
 ]
 
 
@@ -71,24 +73,133 @@ def test_arrays_that_tie_share(f: Any) -> None:
         np.testing.assert_allclose(g, 1 / 3, rtol=1e-15)
 
 
+def hessian(f: Callable[[Any], Any], x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The Hessian, a row at a time."""
+    return np.stack([np.asarray(ad.grad(lambda x, i=i: ad.grad(f)(x)[i])(x)) for i in range(len(x))])
+
+
 def test_norms_at_zero() -> None:
     zero = np.zeros(3)
     np.testing.assert_array_equal(ad.grad(lambda x: ad.norm(x))(zero), 0.0)
     np.testing.assert_array_equal(ad.grad(lambda x: ad.std(x))(np.full(3, 2.0)), 0.0)
     assert [g.item() for g in ad.grad(ad.hypot, argnums=(0, 1))(0.0, 0.0)] == [0.0, 0.0]
     assert [g.item() for g in ad.grad(ad.atan2, argnums=(0, 1))(0.0, 0.0)] == [0.0, 0.0]
+    for f in (ad.hypot, ad.atan2):
+        assert np.isnan(ad.grad(ad.grad(f))(0.0, 0.0).item())
+    assert np.all(np.isnan(hessian(lambda x: ad.norm(x), zero)))
+    assert np.all(np.isnan(hessian(ad.std, np.full(2, 2.0))))
+
+
+SQUARED: dict[str, tuple[Callable[[Any], Any], np.ndarray[Any, Any]]] = {
+    "norm": (lambda x: ad.norm(x) ** 2, np.zeros(2)),
+    "norm of rows": (lambda x: ad.sum(ad.linalg.vector_norm(ad.reshape(x, (2, 1)), axis=1) ** 2), np.zeros(2)),
+    "hypot": (lambda x: ad.hypot(x[0], x[1]) ** 2, np.zeros(2)),
+    "std": (lambda x: ad.std(x) ** 2, np.full(2, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", SQUARED)
+def test_the_hessian_of_a_squared_norm_at_zero_is_nan_and_no_silent_zero(name: str) -> None:
+    f, x = SQUARED[name]
+    np.testing.assert_array_equal(ad.grad(f)(x), 0.0)
+    found = hessian(f, x)
+    assert np.all(np.isnan(np.diag(found)))
+    _, along = ad.jvp(lambda x: ad.jvp(f, (x,), (np.ones(2),))[1], (x,), (np.ones(2),))
+    assert np.isnan(along.item())
+
+
+def test_what_to_write_instead_of_a_squared_norm() -> None:
+    zero = np.zeros(2)
+    np.testing.assert_array_equal(hessian(lambda x: ad.sum(x * x), zero), 2 * np.eye(2))
+    np.testing.assert_array_equal(hessian(lambda x: ad.vecdot(x, x), zero), 2 * np.eye(2))
+    np.testing.assert_allclose(hessian(ad.var, np.full(2, 3.0)), [[0.5, -0.5], [-0.5, 0.5]], rtol=1e-15)
+
+
+def test_a_norm_that_was_not_selected_has_derivative_zero_to_every_order() -> None:
+    safe = lambda x: ad.where(ad.sum(x * x) > 0, ad.norm(x), 0.0)  # noqa: E731
+    rows = lambda x: ad.sum(ad.where(x > 0, ad.linalg.vector_norm(ad.reshape(x, (2, 1)), axis=1), 0.0))  # noqa: E731
+    np.testing.assert_array_equal(hessian(safe, np.zeros(2)), 0.0)
+    np.testing.assert_array_equal(hessian(rows, np.zeros(2)), 0.0)
+    np.testing.assert_array_equal(hessian(rows, np.array([0.0, 2.0])), 0.0)
+    np.testing.assert_allclose(hessian(safe, np.array([3.0, 4.0])), np.array([[16, -12], [-12, 9]]) / 125, rtol=1e-14)
+
+
+def test_the_square_of_a_root_is_nan_at_zero_and_no_silent_zero() -> None:
+    assert np.isnan(ad.grad(lambda x: ad.sqrt(x) ** 2)(0.0).item())
+    assert ad.grad(lambda x: ad.sqrt(x) ** 2)(4.0).item() == 1.0
+
+
+def test_branches_not_taken_leave_no_nan() -> None:
+    entropy = lambda x: ad.where(x > 0, x * ad.log(x), 0.0)  # noqa: E731
+    bounded = lambda x: ad.where(x < 50, ad.exp(x), 1.0)  # noqa: E731
+    root = lambda x: ad.where(x > 0, ad.sqrt(x), 0.0)  # noqa: E731
+    for f, x, first, second in [
+        (entropy, 0.0, 0.0, 0.0),
+        (entropy, -1.0, 0.0, 0.0),
+        (entropy, 1.0, 1.0, 1.0),
+        (bounded, 1000.0, 0.0, 0.0),
+        (bounded, 0.0, 1.0, 1.0),
+        (root, 0.0, 0.0, 0.0),
+        (root, -1.0, 0.0, 0.0),
+        (root, 4.0, 0.25, -1 / 32),
+    ]:
+        assert [ad.grad(f)(x).item(), ad.grad(ad.grad(f))(x).item()] == [first, second]
+        assert ad.jvp(f, (x,), (1.0,))[1].item() == first
+        assert ad.jvp(ad.grad(f), (x,), (1.0,))[1].item() == second
+
+
+def test_products_with_logarithms() -> None:
+    assert [g.item() for g in ad.grad(ad.xlogy, argnums=(0, 1))(0.0, 0.0)] == [-np.inf, 0.0]
+    assert [g.item() for g in ad.grad(ad.xlogy, argnums=(0, 1))(0.0, 2.0)] == [np.log(2.0), 0.0]
+    assert ad.xlogy(0.0, 0.0).item() == 0.0 and np.isnan(ad.xlogy(0.0, np.nan).item())
+    assert ad.grad(lambda y: ad.grad(ad.xlogy)(0.0, y))(2.0).item() == 0.5
+    assert ad.grad(lambda x: ad.grad(lambda y: ad.xlogy(x, y))(2.0))(0.0).item() == 0.5
+
+
+def test_logsumexp_of_infinities() -> None:
+    some, none, plus = np.array([-np.inf, 1.0, 1.0]), np.full(2, -np.inf), np.array([np.inf, np.inf, 0.0])
+    np.testing.assert_allclose(ad.grad(ad.logsumexp)(some), [0.0, 0.5, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(hessian(ad.logsumexp, some), 0.25 * np.array([[0, 0, 0], [0, 1, -1], [0, -1, 1]]), rtol=1e-15)
+    np.testing.assert_array_equal(ad.grad(ad.logsumexp)(none), 0.0)
+    np.testing.assert_array_equal(hessian(ad.logsumexp, none), 0.0)
+    np.testing.assert_array_equal(ad.grad(ad.logsumexp)(plus), [0.5, 0.5, 0.0])
 
 
 def test_products_with_zeros() -> None:
+    np.testing.assert_array_equal(ad.grad(ad.prod)(np.array([0.0, 2.0, 3.0])), [6.0, 0.0, 0.0])
     np.testing.assert_array_equal(ad.grad(ad.prod)(np.array([2.0, 0.0, 3.0])), [0.0, 6.0, 0.0])
     np.testing.assert_array_equal(ad.grad(ad.prod)(np.array([2.0, 0.0, 0.0])), 0.0)
     mixed = ad.grad(lambda x: ad.grad(ad.prod)(x)[1])(np.array([2.0, 0.0, 0.0]))
     np.testing.assert_array_equal(mixed, [0.0, 0.0, 2.0])
 
 
-def test_hypot_does_not_overflow() -> None:
-    g = ad.grad(ad.hypot, argnums=(0, 1))(1e200, 1e200)
-    np.testing.assert_allclose([x.item() for x in g], np.sqrt(0.5), rtol=1e-15)
+@pytest.mark.parametrize("exponent", [-200, -170, 0, 170, 200])
+def test_hypot_neither_overflows_nor_underflows(exponent: int) -> None:
+    scale = 10.0**exponent
+    a, b, h = 3 * scale, 4 * scale, 5 * scale
+    for f, wanted in [
+        (ad.hypot, [0.6, 0.8]),
+        (lambda a, b: ad.norm(ad.stack([a, b])), [0.6, 0.8]),
+        (lambda a, b: ad.atan2(a, b) * h, [0.8, -0.6]),
+    ]:
+        np.testing.assert_allclose([g.item() for g in ad.grad(f, argnums=(0, 1))(a, b)], wanted, rtol=1e-15)
+    assert ad.grad(ad.grad(ad.hypot))(a, b).item() * h == pytest.approx(0.64, rel=1e-14)
+    assert ad.grad(ad.hypot)(scale, 0.0).item() == 1.0 and ad.grad(ad.hypot)(0.0, scale).item() == 0.0
+
+
+def test_powers_at_zero() -> None:
+    """x1^x2 by base and exponent where either is 0."""
+    by_both = ad.grad(ad.power, argnums=(0, 1))
+    for point, wanted in [
+        ((0.0, 0.0), [0.0, -np.inf]),
+        ((0.0, 2.0), [0.0, 0.0]),
+        ((0.0, 1.0), [1.0, 0.0]),
+        ((0.0, 0.5), [np.inf, 0.0]),
+        ((1.0, 0.0), [0.0, 0.0]),
+    ]:
+        assert [g.item() for g in by_both(*point)] == wanted, point
+    mixed = ad.grad(lambda p: ad.grad(lambda x: x**p)(3.0))(0.0)  # of p x^(p - 1) by p at p = 0: 1/x
+    assert mixed.item() == pytest.approx(1 / 3, rel=1e-15)
 
 
 def test_derivatives_keep_their_digits_in_the_tails() -> None:

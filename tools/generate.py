@@ -82,9 +82,13 @@ def first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").split("\n")[0]
 
 
+def row_operands(row: Any) -> tuple[str, ...]:
+    """The names of a public row's operands; rows of other kinds than the elementwise are public with one."""
+    return operand_names(getattr(row, "arity", 1))
+
+
 def row_parameters(function: Any) -> str:
-    row = function.primitive
-    names = operand_names(row.arity)
+    names = row_operands(function.primitive)
     return ", ".join(f"{name}: ArrayLike" for name in names) + ", /"
 
 
@@ -200,7 +204,7 @@ def family_module(function: Any) -> str:
 def section(name: str) -> list[str]:
     function = PUBLIC[name]
     row = getattr(function, "primitive", None)
-    arguments = ", ".join(operand_names(row.arity)) if row is not None else str(inspect.signature(function)).split(" ->")[0][1:-1]
+    arguments = ", ".join(row_operands(row)) if row is not None else str(inspect.signature(function)).split(" ->")[0][1:-1]
     lines = [f"### `{name}({arguments})`", "", inspect.getdoc(function) or "", ""]
     if isinstance(row, Elementwise) and row.latex and row.differentiable:
         lines += formulas(row)
@@ -209,7 +213,7 @@ def section(name: str) -> list[str]:
 
 def formulas(row: Elementwise) -> list[str]:
     """The formula of an elementwise row and of its partial derivatives."""
-    names = operand_names(row.arity)
+    names = row_operands(row)
     assert row.latex is not None
     lines = [f"$$y = {row.latex.format(**{n: subscripted(n) for n in names})}$$", ""]
     for i, partial in enumerate(row.partials):

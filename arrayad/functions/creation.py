@@ -12,8 +12,9 @@ from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
 from arrayad.namespace import public
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype as cast
+from arrayad.primitives.joining import concat
 from arrayad.primitives.selection import where
-from arrayad.primitives.shape import concat, reshape
+from arrayad.primitives.shape import reshape
 from arrayad.shaped import Shaped
 from arrayad.tensor import Tensor, concrete, freeze, handle, tensors_in, watch
 

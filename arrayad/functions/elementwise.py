@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
-from arrayad.primitives import arithmetic, exponential, selection, trigonometric
+from arrayad.primitives import arithmetic, complex, exponential, selection, trigonometric
 from arrayad.primitives.arithmetic import square
 from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
@@ -94,7 +94,7 @@ attach_operator("pow", power)
 expose(power, "power", numpy=())
 
 ALIASES = {
-    "absolute": arithmetic.absolute,
+    "absolute": complex.absolute,
     "arccos": trigonometric.acos,
     "arccosh": trigonometric.acosh,
     "arcsin": trigonometric.asin,

@@ -15,8 +15,8 @@ from arrayad.functions.reduction import max as largest
 from arrayad.functions.reduction import min as smallest
 from arrayad.functions.reduction import sum as total
 from arrayad.namespace import attach_operator, public
-from arrayad.primitives.arithmetic import absolute
 from arrayad.primitives.broadcasting import broadcast_to
+from arrayad.primitives.complex import absolute
 from arrayad.primitives.exponential import power
 from arrayad.primitives.linear_algebra import matrix_product
 from arrayad.primitives.reduction import euclidean_norm
@@ -247,8 +247,8 @@ def vector_norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False)
 
     The orders inf and -inf are the largest and the smallest |x|, 0 the number of elements that are not 0.
 
-    **Kinks** the derivative where all of x is 0 is 0, to every order.  So the second derivative of `norm(x)**2` there
-    is 0 and not 2, which no rule of the factors could tell; write `vecdot(x, x)` for the square.
+    **Kinks** the derivative where all of x is 0 is 0, and the second nan, of `norm(x)**2` too, whose limit 0 · ∞ no rule of
+    the factors could tell; write `vecdot(x, x)` for the square.
 
     **Example**
 
@@ -319,7 +319,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
     Without `ord` it is the root of the sum of squares, of any number of axes: y = √(Σ x²).  With `ord` and without
     `axis` a matrix has the norm of a matrix.  See `vector_norm` and `matrix_norm` for the orders.
 
-    **Kinks** the derivative at x = 0 is 0, to every order; see `vector_norm`.
+    **Kinks** the derivative at x = 0 is 0; see `vector_norm`.
 
     **Example**
 

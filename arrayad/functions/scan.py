@@ -16,7 +16,8 @@ from arrayad.primitives import scan as rows
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.comparison import not_equal
 from arrayad.primitives.indexing import getitem
-from arrayad.primitives.shape import concat, reshape
+from arrayad.primitives.joining import concat
+from arrayad.primitives.shape import reshape
 from arrayad.shaped import is_weak, normalize_axis
 from arrayad.tensor import Tensor
 

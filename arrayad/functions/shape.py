@@ -15,6 +15,7 @@ from arrayad.namespace import attach, expose, public
 from arrayad.primitives import shape as rows
 from arrayad.primitives.broadcasting import broadcast_to as repeat_to
 from arrayad.primitives.indexing import ARRAY, getitem
+from arrayad.primitives.joining import concat as joined
 from arrayad.shaped import normalize_axes, normalize_axis
 from arrayad.tensor import Tensor, handle
 
@@ -271,7 +272,7 @@ def roll(x: Any, shift: int | tuple[int, ...], axis: Axis = None) -> Tensor:
         places = int(places) % max(1, length)
         if places:
             start = length - places
-            x = rows.concat(section(x, dimension, start, length), section(x, dimension, 0, start), axis=dimension)
+            x = joined(section(x, dimension, start, length), section(x, dimension, 0, start), axis=dimension)
     return x
 
 
@@ -357,7 +358,7 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Tensor:
     if len(others) > 1:
         came = ", ".join(map(describe, tensors))
         raise ShapeError(f"[concat] all lengths but those of axis {axis} must agree: {came}; reshape, or use stack")
-    return rows.concat(*tensors, axis=axis)
+    return joined(*tensors, axis=axis)
 
 
 expose(concat, "concatenate", numpy=())
@@ -378,7 +379,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Tensor:
         came = ", ".join(map(describe, tensors)) or "none"
         raise ShapeError(f"[stack] arrays of one shape were needed: {came} came; reshape them, or use concat")
     axis = normalize_axis(axis, tensors[0].ndim + 1, "stack")
-    return rows.concat(*(expand_dims(x, axis) for x in tensors), axis=axis)
+    return joined(*(expand_dims(x, axis) for x in tensors), axis=axis)
 
 
 @public()

@@ -21,7 +21,7 @@ from arrayad.primitives.arithmetic import sqrt, square
 from arrayad.primitives.comparison import equal
 from arrayad.primitives.exponential import sigmoid, softplus
 from arrayad.primitives.selection import relu, where
-from arrayad.primitives.special import erfc
+from arrayad.primitives.special import gelu as exact_gelu
 from arrayad.primitives.trigonometric import tanh
 from arrayad.random import SHARED, Generator
 from arrayad.shaped import normalize_axis
@@ -47,8 +47,6 @@ __all__ = [
     "mse_loss",
 ]
 
-ROOT_HALF = math.sqrt(0.5)
-
 
 # --- activations -------------------------------------------------------------------------------------------------------
 
@@ -67,7 +65,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     """
     x = floating(x)
     if approximate == "none":
-        return 0.5 * x * erfc(-ROOT_HALF * x)
+        return exact_gelu(x)
     if approximate != "tanh":
         raise ValueError(f'[gelu] approximate is {approximate!r}; "none" or "tanh" is needed')
     return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * square(x))))

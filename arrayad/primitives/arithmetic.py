@@ -107,6 +107,32 @@ remainder = elementwise(
     operator="mod",
 )
 
+
+def ratio_kernel(x1: Any, x2: Any) -> Any:
+    if np.all(x2):
+        return np.divide(x1, x2)
+    y = np.divide(x1, np.where(np.equal(x2, 0), np.inf, x2))
+    return y.astype(np.divide(np.ones_like(x1), np.ones_like(x2)).dtype, copy=False)
+
+
+ratio = elementwise(
+    "ratio",
+    """Quotient that is 0 where the divisor is 0, as a direction in the origin: y[i] = x1[i] / x2[i].
+
+    **Kinks** where x2 = 0 its derivatives are what those of the quotient are, infinite or nan: what was infinitely steep in
+    the origin stays so, and a product of 0 with it has no value.
+    """,
+    numpy=ratio_kernel,
+    c="(x2 == C(0.0) ? C(0.0) : x1 / x2)",
+    partials=(lambda x2: reciprocal(x2), lambda x2, y: -y / x2),
+    latex=r"\frac{{{x1}}}{{{x2}}}",
+    text="{x1} / {x2}",
+    mpmath="x1 / x2 if x2 else 0 * x2",
+    taylor=divide_series,
+    samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
+    public=False,
+)
+
 negative = elementwise(
     "negative",
     """Each element with the other sign: y[i] = -x[i].""",
@@ -144,7 +170,7 @@ absolute = elementwise(
     text="|{x}|",
     mpmath="abs(x)",
     samples=Samples(avoid=(0.0,)),
-    operator="abs",
+    public=False,
 )
 
 sign = elementwise(

@@ -45,6 +45,37 @@ def reduced(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
     return Shaped(without(x.shape, axis), x.dtype)
 
 
+# --- batching rules ------------------------------------------------------------------------------------------------
+
+
+def for_each(x: Any, size: int) -> Any:
+    """An operand that the examples of a batch share, once for each; no memory is taken where it is large."""
+    return broadcast_to(x, shape=(size, *x.shape))
+
+
+def all_batched(size: int, operands: Any, batched: Any) -> list[Any]:
+    """The operands, each with the batch as axis 0."""
+    return [x if flag else for_each(x, size) for x, flag in zip(operands, batched, strict=True)]
+
+
+def all_alike(row: Any, size: int, operands: Any, batched: Any, /, **params: Any) -> Any:
+    """The batching rule of a row that treats all axes but the last alike."""
+    return row.apply(*all_batched(size, operands, batched), **params)
+
+
+def along_next_axis(row: Any, size: int, operands: Any, batched: Any, *, axis: int, **params: Any) -> Any:
+    """The batching rule of a row along the axis `axis`, a nonnegative int: it is the next one."""
+    return row.apply(*all_batched(size, operands, batched), axis=axis + 1, **params)
+
+
+def along_next_axes(row: Any, size: int, operands: Any, batched: Any, *, axis: tuple[int, ...], **params: Any) -> Any:
+    """The batching rule of a row along the axes `axis`, a tuple."""
+    return row.apply(*all_batched(size, operands, batched), axis=tuple(a + 1 for a in axis), **params)
+
+
+# --- sums ----------------------------------------------------------------------------------------------------------
+
+
 def sum_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return np.add.reduce(x, axis=axis, dtype=x.dtype)
 
@@ -60,9 +91,13 @@ reduce_sum = linear(
     shape=reduced,
     transpose=sum_transpose,
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=SHAPES + EMPTY),
     cost=elements_of_input,
 )
+
+
+# --- repetition ----------------------------------------------------------------------------------------------------
 
 
 def broadcast_transpose(ct: Any, x: Shaped, *, shape: tuple[int, ...]) -> Any:
@@ -83,12 +118,19 @@ def repeated(x: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def broadcast_batch(row: Any, size: int, operands: Any, batched: Any, *, shape: tuple[int, ...]) -> Any:
+    (x,) = operands
+    aligned = (size, *(1,) * (len(shape) + 1 - x.ndim), *x.shape[1:])
+    return broadcast_to(x if x.shape == aligned else reshape(x, shape=aligned), shape=(size, *shape))
+
+
 broadcast_to = linear(
     "broadcast_to",
     """The elements repeated along new leading axes and along axes of length 1.""",
     numpy=repeated,
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=broadcast_transpose,
+    batch=broadcast_batch,
     view=True,
     pattern=moved,
     samples=Samples(

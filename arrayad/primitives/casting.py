@@ -9,7 +9,7 @@ import numpy as np
 from arrayad import tree
 from arrayad.dependence import same_element
 from arrayad.namespace import public
-from arrayad.primitive import general, like_first, linear, nothing
+from arrayad.primitive import alike, general, like_first, linear, nothing
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
 from arrayad.tape import Entry, Scope, Traced, recorded, with_entry
@@ -29,6 +29,7 @@ identity = linear(
     transpose=identity_transpose,
     view=True,
     pattern=same_element,
+    batch=alike,
     samples=Samples(shapes=[(3,), ()]),
 )
 
@@ -57,6 +58,7 @@ constant = general(
     """The operand as a constant, which a trace records.""",
     numpy=lambda x: x,
     shape=like_first,
+    batch=alike,
     samples=Samples(shapes=[(3,), ()]),
     cost=nothing,
 )
@@ -98,5 +100,6 @@ astype = linear(
     shape=lambda x, *, dtype: Shaped(x.shape, dtype),
     transpose=cast_back,
     pattern=same_element,
+    batch=alike,
     samples=Samples(shapes=[(2, 3), (), (0,)], params=[{"dtype": np.dtype("float32")}, {"dtype": np.dtype("float64")}]),
 )

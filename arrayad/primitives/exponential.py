@@ -9,6 +9,7 @@ import numpy as np
 from arrayad.elementwise import elementwise
 from arrayad.kernels import special
 from arrayad.primitives.arithmetic import reciprocal
+from arrayad.primitives.comparison import logical_and
 from arrayad.primitives.selection import where
 from arrayad.primitives.trigonometric import tanh
 from arrayad.samples import Samples
@@ -17,7 +18,7 @@ from arrayad.shaped import is_abstract
 
 POSITIVE = Samples(low=0.2, high=5.0)
 TAILS = Samples(low=-40.0, high=40.0)
-LN2, LN10 = 0.6931471805599453, 2.302585092994046
+LN2, LOG2_OF_E, LOG10_OF_E = 0.6931471805599453, 1.4426950408889634, 0.4342944819032518
 
 exp = elementwise(
     "exp",
@@ -85,7 +86,7 @@ log2 = elementwise(
     """Logarithm to the base 2: y[i] = log2 x[i].""",
     numpy=np.log2,
     c="M(log2)(x)",
-    partials=(lambda x: 1.0 / (LN2 * x),),
+    partials=(lambda x: LOG2_OF_E / x,),
     latex=r"\log_2 {x}",
     mpmath="mp.log(x, 2)",
     samples=POSITIVE,
@@ -97,7 +98,7 @@ log10 = elementwise(
     """Logarithm to the base 10: y[i] = log10 x[i].""",
     numpy=np.log10,
     c="M(log10)(x)",
-    partials=(lambda x: 1.0 / (LN10 * x),),
+    partials=(lambda x: LOG10_OF_E / x,),
     latex=r"\log_{{10}} {x}",
     mpmath="mp.log10(x)",
     samples=POSITIVE,
@@ -170,9 +171,38 @@ logaddexp = elementwise(
 )
 
 
-def power_by_base(x1: Any, x2: Any) -> Any:
-    """x2 x1^(x2 - 1), and 0 where x2 = 0, also at x1 = 0."""
-    return x2 * power(where(x2 == 0.0, 1.0, x1), x2 - 1.0)
+def power_slope_kernel(x1: Any, x2: Any) -> Any:
+    """Between exponents -1/2 and 1/2 the difference x2 - 1 is rounded, which counts x1 times: there x1^x2 / x1 serves."""
+    size = np.abs(x2)
+    if np.all(size >= 0.5):
+        return x2 * np.power(x1, x2 - 1)
+    small = size < 0.5
+    p = np.power(np.where(size == 0, np.ones_like(x1), x1), np.where(small, x2, x2 - 1))
+    return x2 * np.where(small & (size > 0), p / np.where(size == 0, np.ones_like(x1), x1), p)
+
+
+def power_slope_by_base(x1: Any, x2: Any) -> Any:
+    return x2 * power_slope(where(logical_and(x1 == 0.0, x2 == 0.0), 1.0, x1), x2 - 1.0)
+
+
+def power_slope_by_exponent(x1: Any, x2: Any) -> Any:
+    p = power(x1, x2 - 1.0)
+    return p + x2 * (p * log(where(logical_and(x1 == 0.0, x2 > 1.0), 1.0, x1)))
+
+
+power_slope = elementwise(
+    "power_slope",
+    """Derivative of the power by its base: y[i] = x2[i] x1[i] ^ (x2[i] - 1), and 0 where x2 = 0, also at x1 = 0.""",
+    numpy=power_slope_kernel,
+    c="NAME(power_slope)(x1, x2)",
+    partials=(power_slope_by_base, power_slope_by_exponent),
+    latex="{x2} {x1}^{{{x2} - 1}}",
+    text="{x2} · {x1}^({x2} - 1)",
+    mpmath="x2 * mp.power(x1, x2 - 1)",
+    samples=Samples(low=(1.1, 0.1), high=(3.0, 3.0)),
+    cost=22,
+    public=False,
+)
 
 
 def power_by_exponent(x1: Any, y: Any) -> Any:
@@ -213,7 +243,7 @@ power = elementwise(
     """,
     numpy=np.power,
     c="M(pow)(x1, x2)",
-    partials=(power_by_base, power_by_exponent),
+    partials=(lambda x1, x2: power_slope(x1, x2), power_by_exponent),
     latex="{x1}^{{{x2}}}",
     text="{x1}^{x2}",
     mpmath="mp.power(x1, x2)",

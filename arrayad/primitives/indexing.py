@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from arrayad.dependence import Links, Rule, everything, moved_by, numbers
 from arrayad.errors import describe
-from arrayad.primitive import Primitive, elements_of_input, general, nothing, quick
+from arrayad.primitive import Batching, Primitive, batching, elements_of_input, general, nothing, quick
+from arrayad.primitives.broadcasting import for_each
 from arrayad.primitives.selection import where
+from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
 from arrayad.tensor import Tensor, handle
@@ -64,12 +66,14 @@ def indexing(
     smooth: int = 1,
     cost: Callable[..., float] = nothing,
     pattern: Rule = everything,
+    batch: Batching | None = None,
 ) -> Callable[..., Tensor]:
     """Declare a row of `smooth` operands and any number of index arrays."""
     row = Indexing(name, doc, numpy, shape, samples)
     row.kind, row.smooth = kind, smooth
     row.jvp, row.vjp, row.cost = jvp, vjp, cost
     row.pattern = partial(pattern, row)
+    row.batch = batching(row, batch)
 
     return quick(row)
 
@@ -131,6 +135,56 @@ def in_order(arrays: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(map(np.ascontiguousarray, np.broadcast_arrays(*arrays) if len(arrays) > 1 else arrays))
 
 
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+    """Where NumPy puts the axes that the index arrays make together, in what an index selects.
+
+    They are `rank` axes, with `before` others in front.  Arrays and ints that do not stand side by side, which are not
+    `together`, put them first.
+    """
+
+    rank: int
+    before: int
+    together: bool
+
+
+def layout(index: Template, arrays: Any, batched: Any, ndim: int) -> Layout:
+    """The layout of what an example's index selects of an array of `ndim` axes."""
+    rank = max((array.ndim - flag for array, flag in zip(arrays, batched, strict=True)), default=0)
+    basic = [part is None or part is Ellipsis or part.__class__ is slice for part in index]
+    if all(basic):
+        return Layout(rank, 0, True)
+    first, last = basic.index(False), len(basic) - 1 - basic[::-1].index(False)
+    together = not any(basic[first:last])
+    rest = ndim - sum(part is not None and part is not Ellipsis for part in index)
+    before = sum(rest if part is Ellipsis else 1 for part in index[:first])
+    return Layout(rank, before if together else 0, together)
+
+
+def exchanged(x: Any, lead: int, first: int, second: int) -> Any:
+    """Two adjacent groups of axes, which stand behind `lead` others, in the other order."""
+    if not (first and second):
+        return x
+    middle, end = lead + first, lead + first + second
+    return permute_dims(x, axes=(*range(lead), *range(middle, end), *range(lead, middle), *range(end, x.ndim)))
+
+
+def aligned(size: int, arrays: Any, batched: Any, rank: int) -> list[Any]:
+    """Index arrays of which those with the batch get axes of length 1 behind it, so that they broadcast."""
+    return [
+        reshape(array, shape=(size, *(1,) * (rank + 1 - array.ndim), *array.shape[1:])) if flag and array.ndim <= rank else array
+        for array, flag in zip(arrays, batched, strict=True)
+    ]
+
+
+def with_grid(size: int, arrays: Any, batched: Any, index: Template, rank: int) -> tuple[list[Any], Template]:
+    """The index of a batch: the number of the example, then its own index.  It puts the batch first, then the arrays' axes."""
+    grid = handle(np.arange(size).reshape((size, *(1,) * rank)))
+    return [grid, *aligned(size, arrays, batched, rank)], (ARRAY, *index)
+
+
 # --- getitem and its transpose -------------------------------------------------------------------------------------
 
 
@@ -151,6 +205,33 @@ def get_jvp(tangents: Any, y: Any, x: Any, *arrays: Any, index: Template) -> Any
 
 def get_vjp(needed: Any, ct: Any, y: Any, x: Any, *arrays: Any, index: Template) -> Any:
     return (put(ct, *arrays, index=index, shape=x.shape), *(None for array in arrays))
+
+
+def get_batch(row: Any, size: int, operands: Any, batched: Any, *, index: Template) -> Any:
+    x, *arrays = operands
+    found, flags = layout(index, arrays, batched[1:], x.ndim - batched[0]), batched[1:]
+    if not any(flags):
+        y = getitem(x, *arrays, index=(slice(None), *index))
+        return y if found.together else exchanged(y, 0, found.rank, 1)
+    if not batched[0]:
+        return exchanged(getitem(x, *aligned(size, arrays, flags, found.rank), index=index), 0, found.before, 1)
+    arrays, index = with_grid(size, arrays, flags, index, found.rank)
+    return exchanged(getitem(x, *arrays, index=index), 1, found.rank, found.before)
+
+
+def to_write(size: int, value: Any, arrays: Any, batched: Any, index: Template, ndim: int) -> tuple[Any, list[Any], Template]:
+    """What a batch writes, in the layout of the batch's index, and that index; `batched` is of the value and the arrays."""
+    flags = batched[1:]
+    found = layout(index, arrays, flags, ndim)
+    value = value if batched[0] else for_each(value, size)
+    if any(flags):
+        return exchanged(value, 1, found.before, found.rank), *with_grid(size, arrays, flags, index, found.rank)
+    return value if found.together else exchanged(value, 0, 1, found.rank), list(arrays), (slice(None), *index)
+
+
+def put_batch(row: Any, size: int, operands: Any, batched: Any, *, index: Template, shape: Shape) -> Any:
+    value, arrays, index = to_write(size, operands[0], operands[1:], batched, index, len(shape))
+    return put(value, *arrays, index=index, shape=(size, *shape))
 
 
 CASES: list[Any] = [
@@ -186,6 +267,7 @@ getitem = indexing(
     shape=get_shape,
     jvp=get_jvp,
     vjp=get_vjp,
+    batch=get_batch,
     kind="selection",
     pattern=indexed,
     samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=CASES),
@@ -257,6 +339,7 @@ put = indexing(
     shape=put_shape,
     jvp=put_jvp,
     vjp=put_vjp,
+    batch=put_batch,
     kind="linear",
     cost=elements_of_input,
     pattern=put_pattern,
@@ -303,6 +386,13 @@ def set_vjp(needed: Any, ct: Any, y: Any, x: Any, value: Any, *arrays: Any, inde
     return (by_x, by_value, *(None for array in arrays))
 
 
+def set_batch(row: Any, size: int, operands: Any, batched: Any, *, index: Template) -> Any:
+    x, value, *arrays = operands
+    x = x if batched[0] else for_each(x, size)
+    value, arrays, index = to_write(size, value, arrays, batched[1:], index, x.ndim - 1)
+    return set_at(x, value, *arrays, index=index)
+
+
 def set_cases() -> list[Any]:
     """The cases of `getitem` with what they select between the array and the index arrays."""
     return [((kw["shape"], chosen, *arrays), {"index": kw["index"]}) for (chosen, *arrays), kw in put_cases()]
@@ -320,6 +410,7 @@ set_at = indexing(
     shape=first_shape,
     jvp=set_jvp,
     vjp=set_vjp,
+    batch=set_batch,
     kind="selection",
     smooth=2,
     pattern=indexed,
@@ -342,11 +433,18 @@ def is_last_shape(*arrays: Any, index: Template, shape: Shape) -> Shaped:
     return Shaped(selected_shape("last_writes", lengths, small, arrays), bool)
 
 
+def last_batch(row: Any, size: int, operands: Any, batched: Any, *, index: Template, shape: Shape) -> Any:
+    found = layout(index, operands, batched, len(shape))
+    arrays, index = with_grid(size, operands, batched, index, found.rank)
+    return exchanged(last_writes(*arrays, index=index, shape=(size, *shape)), 1, found.rank, found.before)
+
+
 last_writes = general(
     "last_writes",
     """Whether each write of `set_at` into an array of `shape` is the one that stays; of length 1 on sliced axes.""",
     numpy=is_last,
     shape=is_last_shape,
+    batch=last_batch,
     samples=Samples(
         low=-2,
         high=2,

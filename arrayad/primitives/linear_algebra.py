@@ -9,7 +9,8 @@ import numpy as np
 from arrayad.dependence import Links, Pairs, moved, spread
 from arrayad.errors import ShapeError, describe
 from arrayad.primitive import bilinear, linear
-from arrayad.primitives.shape import permute_dims
+from arrayad.primitives.arithmetic import multiply
+from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
@@ -68,6 +69,28 @@ def product_cost(output: Shaped, x1: Shaped, x2: Shaped) -> float:
     return 2 * output.size * x1.shape[-1]
 
 
+def product_batch(row: Any, size: int, operands: Any, batched: Any) -> Any:
+    """One product of matrices where one factor is shared: the batch joins the rows of the other, or its columns."""
+    x1, x2 = operands
+    if all(batched):
+        # Outer products have nothing to sum up: BLAS, called once for each, takes several times as long.
+        return multiply(x1, x2) if x1.shape[-1] == 1 else matrix_product(x1, x2)
+    if batched[0]:
+        return product_with_rows(x1, x2)
+    return matrix_transposed(product_with_rows(matrix_transposed(x2), matrix_transposed(x1)))
+
+
+def product_with_rows(x1: Any, x2: Any) -> Any:
+    """A batch of matrices, or of stacks of them, times one: y[b, …, i, j] = sum over k of x1[b, …, i, k] x2[…, k, j]."""
+    size, *lead, m, k = x1.shape
+    n = len(lead)
+    if n:
+        x1 = permute_dims(x1, axes=(*range(1, n + 1), 0, n + 1, n + 2))
+    y = matrix_product(reshape(x1, shape=(*lead, size * m, k)), x2)
+    y = reshape(y, shape=(*lead, size, m, x2.shape[-1]))
+    return permute_dims(y, axes=(n, *range(n), n + 1, n + 2)) if n else y
+
+
 matrix_product = bilinear(
     "matrix_product",
     """Products of matrices: y[…, i, j] = sum over k of x1[…, i, k] x2[…, k, j], leading axes equal, by BLAS.""",
@@ -75,6 +98,7 @@ matrix_product = bilinear(
     shape=product_shape,
     transposes=(by_first, by_second),
     pattern=product_pattern,
+    batch=product_batch,
     samples=Samples(
         shapes=[
             ((2, 3), (3, 4)),
@@ -105,12 +129,17 @@ def diagonal_back(ct: Any, x: Shaped, *, axis1: int, axis2: int) -> Any:
     return on_diagonal(ct, axis1=axis1, axis2=axis2)
 
 
+def next_diagonal(row: Any, size: int, operands: Any, batched: Any, *, axis1: int, axis2: int) -> Any:
+    return row.apply(*operands, axis1=axis1 + 1, axis2=axis2 + 1)
+
+
 common_diagonal = linear(
     "common_diagonal",
     """The elements whose indices along two axes agree: y[…, i, …] = x[…, i, …, i, …]; axis2 > axis1 goes.""",
     numpy=diagonal_kernel,
     shape=diagonal_shape,
     transpose=diagonal_back,
+    batch=next_diagonal,
     pattern=moved,
     samples=Samples(cases=[(shape, {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
     selects=True,
@@ -139,6 +168,7 @@ on_diagonal = linear(
     numpy=on_diagonal_kernel,
     shape=on_diagonal_shape,
     transpose=on_diagonal_back,
+    batch=next_diagonal,
     pattern=moved,
     samples=Samples(cases=[((*shape[:j], *shape[j + 1 :]), {"axis1": i, "axis2": j}) for shape, i, j in DIAGONALS]),
 )

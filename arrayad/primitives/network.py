@@ -13,7 +13,7 @@ import numpy as np
 from arrayad import kernels
 from arrayad.dependence import along_axis, along_last_axis
 from arrayad.primitive import OUTPUT, general, like_first
-from arrayad.primitives.broadcasting import reduce_sum
+from arrayad.primitives.broadcasting import all_alike, along_next_axis, reduce_sum
 from arrayad.primitives.comparison import not_equal
 from arrayad.primitives.exponential import exp
 from arrayad.primitives.reduction import along
@@ -85,6 +85,7 @@ softmax = general(
     vjp=softmax_vjp,
     residuals=(OUTPUT,),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=CASES + EMPTY),
     cost=lambda output, x, **params: 13 * x.size,
 )
@@ -122,6 +123,7 @@ softmax_product = general(
     vjp=softmax_product_vjp,
     residuals=(0, 1),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=PAIRS, low=(-3.0, 0.0), high=(3.0, 1.0)),
     cost=lambda output, *operands, **params: 4 * output.size,
 )
@@ -157,6 +159,7 @@ log_softmax = general(
     vjp=log_softmax_vjp,
     residuals=(OUTPUT,),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=CASES + EMPTY),
     cost=lambda output, x, **params: 13 * x.size,
 )
@@ -191,6 +194,7 @@ log_softmax_cotangent = general(
     vjp=log_softmax_cotangent_vjp,
     residuals=(0, 1),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=PAIRS, high=(3.0, 0.0)),
     cost=lambda output, *operands, **params: 13 * output.size,
 )
@@ -246,6 +250,7 @@ cross_entropy = general(
     vjp=cross_entropy_vjp,
     residuals=(0, 1),
     pattern=along_last_axis,
+    batch=all_alike,
     samples=Samples(
         cases=[(shapes, {"ignore_index": ignored}) for shapes, ignored in LABELLED],
         dtypes={1: "int64"},
@@ -294,6 +299,7 @@ cross_entropy_cotangent = general(
     vjp=cotangent_vjp,
     residuals=(0, 1, 2),
     pattern=along_last_axis,
+    batch=all_alike,
     samples=Samples(
         cases=[((shapes[1], *shapes), {"ignore_index": ignored}) for shapes, ignored in LABELLED],
         dtypes={2: "int64"},

@@ -3,17 +3,22 @@
 The key is two 32-bit words; the counter, of 64 bits, names the first block of four words that a row reads.  `shape` is
 that of the samples, in C order; sample i reads the same words whatever comes after it.  Nothing has a derivative here: what is
 drawn with parameters is computed of these samples by ordinary operations (`arrayad.random`).
+
+Under `vmap` a key and a counter may be a batch: leading axes, equal ones, of which each place is a stream that draws for
+itself, as it would alone.  Where neither is, the examples share one draw.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from arrayad.kernels import philox
 from arrayad.primitive import general
+from arrayad.primitives.broadcasting import all_alike
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
@@ -34,7 +39,22 @@ def words(key: Any, counter: Any, count: int, offset: int = 0) -> Any:
 
 def sampled(key: Shaped, counter: Shaped, *, shape: tuple[int, ...], dtype: Any) -> Shaped:
     """The shape rule of rows that are told what to draw."""
-    return Shaped(shape, dtype)
+    return Shaped((*counter.shape, *shape), dtype)
+
+
+def each_stream(kernel: Callable[..., Any], shape: Callable[..., Shaped]) -> Callable[..., Any]:
+    """The kernel of a row, of that for one stream."""
+
+    def draw(key: Any, counter: Any, **params: Any) -> Any:
+        if key.ndim == 1:
+            return kernel(key, counter, **params)
+        found = shape(key, counter, **params)
+        out = np.empty(found.shape, found.dtype)
+        for place in np.ndindex(*counter.shape):
+            out[place] = kernel(key[place], counter[place], **params)
+        return out
+
+    return draw
 
 
 def samples(params: list[dict[str, Any]]) -> Samples:
@@ -59,8 +79,9 @@ def uniform_kernel(key: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any
 random_uniform = general(
     "random_uniform",
     """Uniform samples in [0, 1), multiples of 2^-24 in float32 and of 2^-53 in float64.""",
-    numpy=uniform_kernel,
+    numpy=each_stream(uniform_kernel, sampled),
     shape=sampled,
+    batch=all_alike,
     samples=samples(REAL),
     cost=lambda output, *operands, **params: 40 * output.size,
 )
@@ -74,11 +95,16 @@ def normal_kernel(key: Any, counter: Any, *, shape: tuple[int, ...], dtype: Any)
 random_normal = general(
     "random_normal",
     """Standard normal samples, by the inverse of the distribution function.""",
-    numpy=normal_kernel,
+    numpy=each_stream(normal_kernel, sampled),
     shape=sampled,
+    batch=all_alike,
     samples=samples(REAL),
     cost=lambda output, *operands, **params: 80 * output.size,
 )
+
+
+def integers_shape(key: Shaped, counter: Shaped, *, shape: tuple[int, ...], low: int, high: int) -> Shaped:
+    return Shaped((*counter.shape, *shape), np.int64)
 
 
 def integers_kernel(key: Any, counter: Any, *, shape: tuple[int, ...], low: int, high: int) -> Any:
@@ -88,11 +114,16 @@ def integers_kernel(key: Any, counter: Any, *, shape: tuple[int, ...], low: int,
 random_integers = general(
     "random_integers",
     """Integers, int64, equally likely from `low` up to but without `high`.""",
-    numpy=integers_kernel,
-    shape=lambda key, counter, *, shape, low, high: Shaped(shape, np.int64),
+    numpy=each_stream(integers_kernel, integers_shape),
+    shape=integers_shape,
+    batch=all_alike,
     samples=samples(INTEGER),
     cost=lambda output, *operands, **params: 40 * output.size,
 )
+
+
+def permutation_shape(key: Shaped, counter: Shaped, *, size: int) -> Shaped:
+    return Shaped((*counter.shape, size), np.int64)
 
 
 def permutation_kernel(key: Any, counter: Any, *, size: int) -> Any:
@@ -102,11 +133,16 @@ def permutation_kernel(key: Any, counter: Any, *, size: int) -> Any:
 random_permutation = general(
     "random_permutation",
     """The numbers from 0 up to but without `size`, int64, in an order of which all are equally likely.""",
-    numpy=permutation_kernel,
-    shape=lambda key, counter, *, size: Shaped((size,), np.int64),
+    numpy=each_stream(permutation_kernel, permutation_shape),
+    shape=permutation_shape,
+    batch=all_alike,
     samples=samples([{"size": 5}, {"size": 1}, {"size": 0}]),
     cost=lambda output, *operands, **params: 60 * output.size,
 )
+
+
+def keys_shape(key: Shaped, counter: Shaped, *, count: int) -> Shaped:
+    return Shaped((*counter.shape, count, 2), np.uint32)
 
 
 def keys_kernel(key: Any, counter: Any, *, count: int) -> Any:
@@ -116,8 +152,9 @@ def keys_kernel(key: Any, counter: Any, *, count: int) -> Any:
 random_keys = general(
     "random_keys",
     """Keys of `count` independent streams, uint32[count, 2], of counters that no samples use.""",
-    numpy=keys_kernel,
-    shape=lambda key, counter, *, count: Shaped((count, 2), np.uint32),
+    numpy=each_stream(keys_kernel, keys_shape),
+    shape=keys_shape,
+    batch=all_alike,
     samples=samples([{"count": 3}, {"count": 0}]),
     cost=lambda output, *operands, **params: 20 * output.size,
 )

@@ -13,7 +13,8 @@ import numpy as np
 from arrayad import kernels
 from arrayad.dependence import along_axis
 from arrayad.primitive import OUTPUT, elements_of_input, general
-from arrayad.primitives.broadcasting import EMPTY, SHAPES, reduce_sum, reduced, with_ones, without
+from arrayad.primitives.arithmetic import ratio
+from arrayad.primitives.broadcasting import EMPTY, SHAPES, along_next_axes, broadcast_to, reduce_sum, reduced, with_ones, without
 from arrayad.primitives.casting import astype
 from arrayad.primitives.comparison import equal
 from arrayad.primitives.scan import exclusive_product
@@ -66,6 +67,7 @@ reduce_prod = general(
     vjp=product_vjp,
     residuals=(0,),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=CASES),
     cost=elements_of_input,
 )
@@ -110,6 +112,7 @@ reduce_max = general(
     vjp=extreme_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=NONEMPTY, distinct=True),
     cost=elements_of_input,
     kind="selection",
@@ -127,6 +130,7 @@ reduce_min = general(
     vjp=extreme_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=NONEMPTY, distinct=True),
     cost=elements_of_input,
     kind="selection",
@@ -153,6 +157,7 @@ argmax = general(
     """Position of the first largest element along the one axis in `axis`; of the first nan where there is one.""",
     numpy=kernels.reduction("argmax", argmax_kernel),
     shape=indices,
+    batch=along_next_axes,
     samples=Samples(cases=ONE_AXIS),
     cost=elements_of_input,
 )
@@ -162,6 +167,7 @@ argmin = general(
     """Position of the first smallest element along the one axis in `axis`; of the first nan where there is one.""",
     numpy=kernels.reduction("argmin", argmin_kernel),
     shape=indices,
+    batch=along_next_axes,
     samples=Samples(cases=ONE_AXIS),
     cost=elements_of_input,
 )
@@ -180,6 +186,7 @@ reduce_any = general(
     """Whether any element over `axis` is not 0; nan is not 0.""",
     numpy=lambda x, *, axis: np.logical_or.reduce(x, axis=axis, dtype=np.bool_),
     shape=truths,
+    batch=along_next_axes,
     samples=Samples(cases=CASES, dtypes={0: "bool"}),
     cost=elements_of_input,
 )
@@ -189,6 +196,7 @@ reduce_all = general(
     """Whether every element over `axis` is not 0; nan is not 0.""",
     numpy=lambda x, *, axis: np.logical_and.reduce(x, axis=axis, dtype=np.bool_),
     shape=truths,
+    batch=along_next_axes,
     samples=Samples(cases=CASES, dtypes={0: "bool"}),
     cost=elements_of_input,
 )
@@ -215,8 +223,8 @@ def norm_kernel(x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 def direction(y: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    """x / y, and 0 where y = 0, to every order: there the divisor is infinite."""
-    return x / along(where(y == 0.0, np.inf, y), x, axis)
+    """x / y, and 0 where y = 0; its derivatives there are infinite or nan, so that the Hessian of norm² is no silent 0."""
+    return ratio(x, broadcast_to(along(y, x, axis), shape=x.shape))
 
 
 def norm_jvp(tangents: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
@@ -231,14 +239,16 @@ euclidean_norm = general(
     "euclidean_norm",
     """Root of the sum of squares over `axis`: y = √(Σ x²), without under- or overflow of the squares.
 
-    **Kinks** the derivative at x = 0 is 0, the middle of the subdifferential, to every order, as that of `abs`.
+    **Kinks** the derivative at x = 0 is 0, the middle of the subdifferential; the second derivative there is nan.
     """,
     numpy=norm_kernel,
+    kind="reduction",
     shape=reduced,
     jvp=norm_jvp,
     vjp=norm_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5),
     cost=lambda output, x, **params: 2 * x.size,
 )
@@ -292,6 +302,7 @@ softmax_weights = general(
     vjp=weights_vjp,
     residuals=(OUTPUT,),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]),
     cost=lambda output, *operands, **params: 11 * output.size,
 )
@@ -317,6 +328,7 @@ logsumexp = general(
     vjp=logsumexp_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axes,
     samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})]),
     cost=lambda output, x, **params: 12 * x.size,
 )

@@ -14,6 +14,7 @@ from arrayad import kernels
 from arrayad.dependence import along_axis, moved
 from arrayad.errors import ShapeError, describe
 from arrayad.primitive import OUTPUT, elements_of_output, general, like_first, linear
+from arrayad.primitives.broadcasting import along_next_axis
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
@@ -47,6 +48,7 @@ cumulative_sum = linear(
     shape=like_first,
     transpose=sum_transpose,
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=CASES),
     cost=elements_of_output,
 )
@@ -76,6 +78,7 @@ delay = linear(
     shape=like_first,
     transpose=delay_transpose,
     pattern=moved,
+    batch=along_next_axis,
     samples=Samples(cases=CASES),
     selects=True,
 )
@@ -125,6 +128,7 @@ recurrence = general(
     vjp=recurrence_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=[((shape, shape), params) for shape, params in CASES]),
     cost=lambda output, *operands, **params: 2 * output.size,
 )
@@ -169,5 +173,6 @@ cumulative_prod = general(
     vjp=product_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
+    batch=along_next_axis,
     samples=Samples(cases=CASES),
 )

@@ -1,20 +1,21 @@
-"""Rows that rearrange elements: reshape, permute, join."""
+"""Rows that rearrange elements: reshape, permute."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from arrayad.dependence import moved
-from arrayad.primitive import general, linear, nothing
-from arrayad.primitives.indexing import getitem, zeros
+from arrayad.primitive import linear
 from arrayad.samples import Samples
-from arrayad.shaped import Shaped, aval
+from arrayad.shaped import Shaped
 
 
 def reshape_back(ct: Any, x: Shaped, *, shape: tuple[int, ...]) -> Any:
     return reshape(ct, shape=x.shape)
+
+
+def reshape_batch(row: Any, size: int, operands: Any, batched: Any, *, shape: tuple[int, ...]) -> Any:
+    return reshape(operands[0], shape=(size, *shape))
 
 
 reshape = linear(
@@ -23,6 +24,7 @@ reshape = linear(
     numpy=lambda x, *, shape: x.reshape(shape),
     shape=lambda x, *, shape: Shaped(shape, x.dtype),
     transpose=reshape_back,
+    batch=reshape_batch,
     view=True,
     pattern=moved,
     samples=Samples(
@@ -41,12 +43,17 @@ def permute_back(ct: Any, x: Shaped, *, axes: tuple[int, ...]) -> Any:
     return permute_dims(ct, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__)))
 
 
+def permute_batch(row: Any, size: int, operands: Any, batched: Any, *, axes: tuple[int, ...]) -> Any:
+    return permute_dims(operands[0], axes=(0, *(a + 1 for a in axes)))
+
+
 permute_dims = linear(
     "permute_dims",
     """The axes in another order: axis k of the output is axis `axes[k]` of the operand.""",
     numpy=lambda x, *, axes: x.transpose(axes),
     shape=lambda x, *, axes: Shaped(tuple(x.shape[a] for a in axes), x.dtype),
     transpose=permute_back,
+    batch=permute_batch,
     view=True,
     pattern=moved,
     samples=Samples(
@@ -55,46 +62,6 @@ permute_dims = linear(
             ((2, 3), {"axes": (1, 0)}),
             ((), {"axes": ()}),
             ((0, 2), {"axes": (1, 0)}),
-        ]
-    ),
-)
-
-
-def joined_shape(*xs: Shaped, axis: int) -> Shaped:
-    first = xs[0].shape
-    length = sum(x.shape[axis] for x in xs)
-    return Shaped((*first[:axis], length, *first[axis + 1 :]), np.result_type(*(x.dtype for x in xs)))
-
-
-def concat_jvp(tangents: Any, y: Any, *xs: Any, axis: int) -> Any:
-    return concat(*(zeros(aval(x)) if t is None else t for t, x in zip(tangents, xs, strict=True)), axis=axis)
-
-
-def concat_vjp(needed: Any, ct: Any, y: Any, *xs: Any, axis: int) -> Any:
-    stops = np.cumsum([x.shape[axis] for x in xs]).tolist()
-    lead = (slice(None),) * axis
-    return tuple(
-        getitem(ct, index=(*lead, slice(start, stop))) if need else None
-        for need, start, stop in zip(needed, [0, *stops[:-1]], stops, strict=True)
-    )
-
-
-concat = general(
-    "concat",
-    """The operands one after the other along `axis`, a nonnegative int; the other lengths agree.""",
-    numpy=lambda *xs, axis: np.concatenate(xs, axis),
-    shape=joined_shape,
-    jvp=concat_jvp,
-    vjp=concat_vjp,
-    kind="linear",
-    cost=nothing,
-    pattern=moved,
-    samples=Samples(
-        cases=[
-            (((3,), (2,)), {"axis": 0}),
-            (((2, 3), (2, 1), (2, 0)), {"axis": 1}),
-            (((2, 3),), {"axis": 1}),
-            (((0, 3), (1, 3)), {"axis": 0}),
         ]
     ),
 )

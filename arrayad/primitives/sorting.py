@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.primitive import general
+from arrayad.primitives.broadcasting import all_alike, along_next_axis
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
@@ -33,12 +34,29 @@ argsort = general(
     """,
     numpy=sorting_order,
     shape=lambda x, *, axis, descending: Shaped(x.shape, np.intp),
+    batch=along_next_axis,
     cost=comparisons,
     samples=Samples(
         shapes=[(5,), (2, 3), (0, 2), (2, 0), (3, 1)],
         params=[{"axis": 0, "descending": False}, {"axis": 0, "descending": True}],
     ),
 )
+
+
+def places_kernel(x: Any, values: Any, *, side: str) -> Any:
+    if x.ndim == 1:
+        return np.searchsorted(x, values, side=side)  # type: ignore[call-overload]
+    out = np.empty(values.shape, np.intp)
+    for lead in np.ndindex(*x.shape[:-1]):
+        out[lead] = np.searchsorted(x[lead], values[lead], side=side)  # type: ignore[call-overload]
+    return out
+
+
+def places_batch(row: Any, size: int, operands: Any, batched: Any, *, side: str) -> Any:
+    x, values = operands
+    if x.ndim == 1:  # shared, and every value looks for its place alone
+        return searchsorted(x, values, side=side)
+    return all_alike(row, size, operands, batched, side=side)
 
 
 def bisections(output: Shaped, x: Shaped, values: Shaped, *, side: str) -> float:
@@ -48,9 +66,13 @@ def bisections(output: Shaped, x: Shaped, values: Shaped, *, side: str) -> float
 
 searchsorted = general(
     "searchsorted",
-    """The positions in `x1`, 1-d and in order, where the elements of `x2` would keep it so; `side` settles ties.""",
-    numpy=lambda x, values, *, side: np.searchsorted(x, values, side=side),
+    """The positions in `x1`, in order, where the elements of `x2` would keep it so; `side` settles ties.
+
+    `x1` is 1-d, or has leading axes, which the first of `x2` equal: each set of values then has a sequence of its own.
+    """,
+    numpy=places_kernel,
     shape=lambda x, values, *, side: Shaped(values.shape, np.intp),
+    batch=places_batch,
     cost=bisections,
     samples=Samples(
         cases=[

@@ -1,4 +1,4 @@
-"""The error function and its complement."""
+"""The error function and its relatives, the logarithm of gamma and its derivatives, Bessel functions, x log y."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import elementwise
-from arrayad.kernels import special
+from arrayad.kernels import bessel, gamma, special
+from arrayad.primitives.arithmetic import absolute, square
+from arrayad.primitives.comparison import logical_and
+from arrayad.primitives.exponential import exp, log
+from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 
-TWO_OVER_ROOT_PI = 1.1283791670955126
+ROOT_HALF, ROOT_INVERSE_TWO_PI = 0.7071067811865476, 0.3989422804014327
+TWO_OVER_ROOT_PI, ROOT_PI_OVER_TWO = 1.1283791670955126, 0.886226925452758
 
 
 def split(x: Any) -> tuple[Any, Any]:
@@ -25,9 +30,6 @@ def gaussian_kernel(x: Any) -> Any:
         return np.exp(-h * h) * np.exp(-(a - h) * (a + h))
 
 
-A = "(M(fabs)(x) > C(32.0) ? C(32.0) : M(fabs)(x))"
-H = f"(M(floor)({A} * C(16.0) + C(0.5)) * C(0.0625))"
-
 gaussian = elementwise(
     "gaussian",
     """The bell curve, with all digits in the tails: y[i] = e ^ -x[i]².
@@ -35,8 +37,8 @@ gaussian = elementwise(
     Rounding x² would cost x²/2 ulp, so x = h + (x - h) with h² exact: y = e^(-h²) e^(-(x - h)(x + h)).
     """,
     numpy=gaussian_kernel,
-    c=f"M(exp)(-{H} * {H}) * M(exp)(-({A} - {H}) * ({A} + {H}))",
-    partials=(lambda x, y: -2.0 * x * y,),
+    c="NAME(gaussian)(x)",
+    partials=(lambda x, y: -2.0 * (x * y),),
     latex="e^{{-{x}^2}}",
     mpmath="mp.exp(-x * x)",
     cost=25,
@@ -65,4 +67,141 @@ erfc = elementwise(
     mpmath="mp.erfc(x)",
     samples=Samples(low=-3.0, high=3.0),
     cost=20,
+)
+
+gelu = elementwise(
+    "gelu",
+    """Gaussian error linear unit, with all digits in the tail: y[i] = x[i] Φ(x[i]), Φ the normal distribution function.""",
+    numpy=special.gelu,
+    c="NAME(gelu)(x)",
+    partials=(lambda x: gelu_derivative(x),),
+    latex=r"{x} \Phi({x})",
+    mpmath="x * mp.erfc(-x / mp.sqrt(2)) / 2",
+    cost=25,
+    public=False,
+)
+
+gelu_derivative = elementwise(
+    "gelu_derivative",
+    """Derivative of gelu, with all digits in the tail: y[i] = Φ(x[i]) + x[i] φ(x[i]), φ = Φ'.""",
+    numpy=special.gelu_prime,
+    c="NAME(gelu_derivative)(x)",
+    partials=(lambda x: (2.0 - square(x)) * (ROOT_INVERSE_TWO_PI * gaussian(ROOT_HALF * x)),),
+    latex=r"(\Phi({x}) + {x} \Phi'({x}))",
+    mpmath="mp.erfc(-x / mp.sqrt(2)) / 2 + x * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)",
+    samples=Samples(low=-0.5, high=3.0),
+    cost=45,
+    public=False,
+)
+
+erfinv = elementwise(
+    "erfinv",
+    """Inverse of the error function: erf(y[i]) = x[i]; ±inf at ±1, nan outside [-1, 1].
+
+    **Kinks** the derivative at ±1 is inf.
+    """,
+    numpy=special.erfinv,
+    partials=(lambda y: ROOT_PI_OVER_TWO * exp(square(y)),),
+    latex=r"\operatorname{{erf}}^{{-1}}({x})",
+    mpmath="mp.erfinv(x)",
+    samples=Samples(low=-0.9, high=0.9),
+    cost=30,
+)
+
+# --- gamma -------------------------------------------------------------------------------------------------------------
+
+lgamma = elementwise(
+    "lgamma",
+    """Logarithm of the absolute value of the gamma function: y[i] = ln |Γ(x[i])|; inf at 0, -1, -2, …""",
+    numpy=gamma.lgamma,
+    partials=(lambda x: digamma(x),),
+    latex=r"\ln\left|\Gamma({x})\right|",
+    mpmath="mp.re(mp.loggamma(x))",
+    samples=Samples(low=0.2, high=6.0),
+    cost=40,
+)
+
+digamma = elementwise(
+    "digamma",
+    """Derivative of lgamma: y[i] = Γ'(x[i]) / Γ(x[i]); -inf at 0, nan at -1, -2, …, where its sides have different signs.""",
+    numpy=gamma.digamma,
+    partials=(lambda x: polygamma(1, x),),
+    latex=r"\psi({x})",
+    mpmath="mp.digamma(x)",
+    samples=Samples(low=0.2, high=6.0),
+    cost=40,
+)
+
+polygamma = elementwise(
+    "polygamma",
+    """Derivatives of digamma: y[i] = d^n/dx^n ψ at x2[i], of order n = x1[i], a whole number from 0 to 150, else nan.""",
+    numpy=gamma.polygamma,
+    partials=(None, lambda x1, x2: polygamma(x1 + 1, x2)),
+    latex=r"\psi^{{({x1})}}({x2})",
+    mpmath="mp.psi(int(x1), x2)",
+    samples=Samples(low=(0, 0.5), high=(4, 4.0), dtypes={0: "int64"}),
+    cost=100,
+)
+
+# --- Bessel functions ----------------------------------------------------------------------------------------------------
+
+i0 = elementwise(
+    "i0",
+    """Modified Bessel function of the first kind, order 0: y[i] = 1/π ∫ e^(x[i] cos t) dt from 0 to π.""",
+    numpy=bessel.i0,
+    partials=(lambda x: i1(x),),
+    latex="I_0({x})",
+    mpmath="mp.besseli(0, x)",
+    cost=60,
+)
+
+i1 = elementwise(
+    "i1",
+    """Modified Bessel function of the first kind, order 1, the derivative of i0: y[i] = 1/π ∫ e^(x[i] cos t) cos t dt.""",
+    numpy=bessel.i1,
+    partials=(lambda x: 0.5 * (i0(x) + bessel_i(2, x)),),
+    latex="I_1({x})",
+    mpmath="mp.besseli(1, x)",
+    cost=60,
+)
+
+bessel_i = elementwise(
+    "bessel_i",
+    """Modified Bessel functions of the first kind: y[i] = I_n(x2[i]), n = x1[i], a whole number from 0 to 80, else nan.""",
+    numpy=bessel.bessel_i,
+    partials=(None, lambda x1, x2: 0.5 * (bessel_i(absolute(x1 - 1), x2) + bessel_i(x1 + 1, x2))),
+    latex="I_{{{x1}}}({x2})",
+    mpmath="mp.besseli(x1, x2)",
+    samples=Samples(low=(0, -3.0), high=(4, 3.0), dtypes={0: "int64"}),
+    cost=100,
+    public=False,
+)
+
+# --- products with logarithms ----------------------------------------------------------------------------------------------
+
+
+def xlogy_kernel(x1: Any, x2: Any) -> Any:
+    dtype = np.result_type(x1, x2, 0.0)
+    x1, x2 = np.asarray(x1, dtype), np.asarray(x2, dtype)
+    if np.all(x1):
+        return x1 * np.log(x2)
+    return x1 * np.log(np.where((x1 == 0) & ~np.isnan(x2), np.ones((), dtype), x2))
+
+
+xlogy = elementwise(
+    "xlogy",
+    """Product with a logarithm: y[i] = x1[i] ln x2[i], and 0 where x1 = 0, also at x2 = 0.
+
+    **Kinks** at x1 = x2 = 0 the derivative by x1 is -inf, its limit, and that by x2 is 0.
+    """,
+    numpy=xlogy_kernel,
+    c="(x1 == C(0.0) && x2 == x2 ? C(0.0) : x1 * M(log)(x2))",
+    partials=(
+        lambda x2: log(x2),
+        lambda x1, x2: x1 / where(logical_and(x1 == 0.0, x2 == 0.0), 1.0, x2),
+    ),
+    latex=r"{x1} \ln {x2}",
+    mpmath="x1 * mp.log(x2) if x1 else 0 * x2",
+    samples=Samples(low=(-3.0, 0.2), high=(3.0, 5.0)),
+    cost=11,
 )

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import elementwise
+from arrayad.kernels import sinc as circular
 from arrayad.kernels import special
-from arrayad.primitives.arithmetic import reciprocal, sqrt, square
+from arrayad.primitives.arithmetic import ratio, reciprocal, sqrt, square
+from arrayad.primitives.comparison import logical_and
 from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 
@@ -51,6 +53,28 @@ tan = elementwise(
     cost=20,
 )
 
+sinc = elementwise(
+    "sinc",
+    """Normalised sinc: y[i] = sin(π x[i]) / (π x[i]); 1 at 0, and 0 at the other whole numbers exactly.""",
+    numpy=circular.sinc,
+    partials=(lambda x: sinc_derivative(1, x),),
+    latex=r"\frac{{\sin(\pi {x})}}{{\pi {x}}}",
+    mpmath="mp.sincpi(x)",
+    cost=25,
+)
+
+sinc_derivative = elementwise(
+    "sinc_derivative",
+    """Derivatives of sinc, also at 0: y[i] = π^n ∫ t^n cos(π x2[i] t + n π/2) dt from 0 to 1, n = x1[i] = 0, 1, …""",
+    numpy=circular.sinc_derivative,
+    partials=(None, lambda x1, x2: sinc_derivative(x1 + 1, x2)),
+    latex=r"\operatorname{{sinc}}^{{({x1})}}({x2})",
+    mpmath="mp.pi**x1 * mp.re(mp.expjpi(x1 / mp.mpf(2)) * mp.hyp1f1(x1 + 1, x1 + 2, mp.mpc(0, mp.pi * x2))) / (x1 + 1)",
+    samples=Samples(low=(0, -0.5), high=(4, 0.5), dtypes={0: "int64"}),
+    cost=60,
+    public=False,
+)
+
 asin = elementwise(
     "asin",
     """Inverse sine: sin(y[i]) = x[i], y in [-π/2, π/2]; nan outside [-1, 1].
@@ -86,25 +110,78 @@ atan = elementwise(
     """Inverse tangent: tan(y[i]) = x[i], y in (-π/2, π/2).""",
     numpy=np.arctan,
     c="M(atan)(x)",
-    partials=(lambda x: reciprocal(1.0 + square(x)),),
+    partials=(lambda x: lorentzian(x),),
     latex=r"\arctan({x})",
     mpmath="mp.atan(x)",
     cost=20,
 )
 
 
-def angle_by_first(x1: Any, x2: Any) -> Any:
-    """x2 / (x1² + x2²), scaled by the hypotenuse so that nothing overflows; 0 at the origin."""
-    r = hypot(x1, x2)
-    safe = where(r == 0.0, 1.0, r)
-    return x2 / safe / safe
+LARGE = 1e15
+"""From here on 1 + x² is x² in every dtype."""
 
 
-def angle_by_second(x1: Any, x2: Any) -> Any:
-    r = hypot(x1, x2)
-    safe = where(r == 0.0, 1.0, r)
-    return -x1 / safe / safe
+def lorentzian_kernel(x: Any) -> Any:
+    if np.all(np.abs(x) <= LARGE):
+        return 1.0 / (1.0 + np.square(x))
+    with np.errstate(over="ignore", divide="ignore", under="ignore"):
+        return np.where(np.abs(x) > LARGE, (1.0 / x) / x, 1.0 / (1.0 + np.square(x)))
 
+
+lorentzian = elementwise(
+    "lorentzian",
+    """Derivative of the inverse tangent, without overflow of the square: y[i] = 1 / (1 + x[i]²).""",
+    numpy=lorentzian_kernel,
+    c="(M(fabs)(x) > C(1e15) ? (C(1.0) / x) / x : C(1.0) / (C(1.0) + x * x))",
+    partials=(lambda x, y: -2.0 * (x * y) * y,),
+    latex=r"\frac{{1}}{{1 + {x}^2}}",
+    text="1 / (1 + {x}²)",
+    mpmath="1 / (1 + x * x)",
+    cost=3,
+    public=False,
+)
+
+
+def over_square_kernel(x1: Any, x2: Any) -> Any:
+    """By the quotient of the smaller and the larger, whose square can neither over- nor underflow where it counts."""
+    size1, size2 = np.abs(x1), np.abs(x2)
+    large = np.maximum(size1, size2)
+    if not np.all(large):
+        large = np.where(large == 0, np.ones_like(large), large)
+    with np.errstate(under="ignore", over="ignore"):
+        q = np.minimum(size1, size2) / large
+        return x1 / large / large / (1 + q * q)
+
+
+def in_origin(x1: Any, x2: Any) -> Any:
+    return logical_and(x1 == 0.0, x2 == 0.0)
+
+
+def over_square_by_first(x1: Any, x2: Any, y: Any) -> Any:
+    other = over_square(x2, x1)
+    return where(in_origin(x1, x2), np.nan, (other - y) * (other + y))
+
+
+def over_square_by_second(x1: Any, x2: Any, y: Any) -> Any:
+    return where(in_origin(x1, x2), np.nan, -2.0 * (y * over_square(x2, x1)))
+
+
+over_square = elementwise(
+    "over_square",
+    """Coordinate over the square of the distance: y[i] = x1[i] / (x1[i]² + x2[i]²), without overflow of the squares.
+
+    **Kinks** 0 in the origin; its derivatives there are nan.
+    """,
+    numpy=over_square_kernel,
+    c="NAME(over_square)(x1, x2)",
+    partials=(over_square_by_first, over_square_by_second),
+    latex=r"\frac{{{x1}}}{{{x1}^2 + {x2}^2}}",
+    text="{x1} / ({x1}² + {x2}²)",
+    mpmath="x1 / (x1 * x1 + x2 * x2) if x1 or x2 else 0 * x1",
+    samples=Samples(low=(0.2, -3.0), high=(3.0, 3.0)),
+    cost=15,
+    public=False,
+)
 
 atan2 = elementwise(
     "atan2",
@@ -114,7 +191,7 @@ atan2 = elementwise(
     """,
     numpy=np.arctan2,
     c="M(atan2)(x1, x2)",
-    partials=(angle_by_first, angle_by_second),
+    partials=(lambda x1, x2: over_square(x2, x1), lambda x1, x2: -over_square(x1, x2)),
     latex=r"\operatorname{{atan2}}({x1}, {x2})",
     mpmath="mp.atan2(x1, x2)",
     samples=Samples(low=(0.2, -3.0), high=(3.0, 3.0)),
@@ -122,19 +199,15 @@ atan2 = elementwise(
 )
 
 
-def hypotenuse_partial(x: Any, y: Any) -> Any:
-    return x / where(y == 0.0, 1.0, y)
-
-
 hypot = elementwise(
     "hypot",
     """Length of the hypotenuse, without overflow: y[i] = √(x1[i]² + x2[i]²).
 
-    **Kinks** 0 at the origin, the middle of the subdifferential.
+    **Kinks** 0 at the origin, the middle of the subdifferential; the second derivative there is nan.
     """,
     numpy=np.hypot,
     c="M(hypot)(x1, x2)",
-    partials=(lambda x1, y: hypotenuse_partial(x1, y), lambda x2, y: hypotenuse_partial(x2, y)),
+    partials=(lambda x1, y: ratio(x1, y), lambda x2, y: ratio(x2, y)),
     latex=r"\sqrt{{{x1}^2 + {x2}^2}}",
     mpmath="mp.hypot(x1, x2)",
     cost=10,

@@ -88,14 +88,23 @@ def c_expression(primitive: Any, operands: list[str]) -> str | None:
     return NAME.sub(lambda match: places[match[0]], primitive.c)
 
 
+def constant_of(x: Any) -> Any:
+    """A constant operand as a Python number."""
+    return x if is_weak(x) else x.value.item()
+
+
 def literal(x: Any) -> str:
     """A constant operand in Python."""
-    return repr(x if is_weak(x) else x.value.item())
+    value = constant_of(x)
+    return repr(value) if np.isfinite(value) else f"float('{value}')"
 
 
 def c_literal(x: Any) -> str:
     """A constant operand in C."""
-    return f"C({float(x if is_weak(x) else x.value.item())!r})"
+    value = float(constant_of(x))
+    if np.isnan(value):
+        return "(T)NAN"
+    return f"C({value!r})" if np.isfinite(value) else f"(T){'-' if value < 0 else ''}INFINITY"
 
 
 def derivative_tape(row: Elementwise, i: int, dtype: str = "float64") -> Tape:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.binding import is_recordable
 from arrayad.dependence import Labels, Links, Pairs
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import recorded
@@ -68,7 +69,7 @@ def last_uses(tape: Tape) -> dict[int, list[Any]]:
 def dependence(entry: Any, sets: dict[Any, Any], tape: Tape, sparse: Any) -> Any:
     """The index sets of what an entry computes; None where it depends on nothing."""
     row, output = entry.primitive, entry.output
-    if not row.differentiable or not is_smooth(output):
+    if not is_recordable(row, output):
         return None
     operands = [aval_of(x) if is_member(x, tape) or is_weak(x) else x.value for x in entry.inputs]
     total = None
@@ -80,11 +81,6 @@ def dependence(entry: Any, sets: dict[Any, Any], tape: Tape, sparse: Any) -> Any
         found = carried(known, links, size_of(output), sparse, entry)
         total = found if total is None else total + found
     return total
-
-
-def is_smooth(output: Any) -> bool:
-    """Whether there can be a derivative of this value."""
-    return any(map(is_smooth, output)) if output.__class__ is Bundle else output.dtype.kind in "fc"
 
 
 def size_of(output: Any) -> int:

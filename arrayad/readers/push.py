@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype
+from arrayad.primitives.complex import real
 from arrayad.shaped import Bundle
 from arrayad.tape import Key, Live, next_serial, recorded, seen_before
 from arrayad.tensor import Tensor, handle
@@ -78,4 +79,6 @@ def like(t: Any, value: Any) -> Any:
         t = handle(t)
     if t.shape != value.shape:
         t = broadcast_to(t, shape=value.shape)
-    return t if t.dtype == value.dtype else astype(t, dtype=value.dtype)
+    if t.dtype == value.dtype:
+        return t
+    return astype(real(t) if t.dtype.kind == "c" and value.dtype.kind == "f" else t, dtype=value.dtype)

@@ -22,6 +22,7 @@ from arrayad.primitives.arithmetic import add
 from arrayad.primitives.broadcasting import broadcast_to, reduce_sum
 from arrayad.primitives.casting import astype
 from arrayad.primitives.comparison import not_equal
+from arrayad.primitives.complex import real
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either
@@ -197,6 +198,9 @@ def pull_by_rule(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: 
                 g, carried = masked_product(entry, i, g, mask, pulls_of(row)[i] is passed, limit)
         elif row.kind == "selection" or (row.kind == "linear" and mask is not None):
             carried = transported(entry, i, ct, mask, (y, xs))
+        elif row.kind == "reduction" and mask is not None:
+            carried = repeated(entry, mask)
+            g = where(carried.get(), g, 0.0)
         g = plain(g)
         if avals is not None:
             g, carried = fitted(g, avals[i], carried)
@@ -248,6 +252,13 @@ def transported(entry: Entry, i: int, ct: Any, mask: Mask | None, residuals: tup
     return Mask(compute) if mask is None else Mask(compute, mask)
 
 
+def repeated(entry: Entry, mask: Mask) -> Mask:
+    """The mask carried back through a reduction whose derivative may be infinite: repeated along the axes reduced."""
+    shape, axis = entry.avals[0].shape, entry.params["axis"]
+    kept = tuple(1 if k in axis else n for k, n in enumerate(shape))
+    return Mask(lambda carried: broadcast_to(reshape(carried, shape=kept), shape=shape), mask)
+
+
 def fitted(g: Any, aval: Any, mask: Mask | None) -> tuple[Any, Mask | None]:
     """A cotangent reduced and cast to its operand's shape and dtype, the inverse of broadcasting, and its mask."""
     if aval.__class__ is Bundle:
@@ -258,6 +269,7 @@ def fitted(g: Any, aval: Any, mask: Mask | None) -> tuple[Any, Mask | None]:
             mask = Mask(lambda wide: not_equal(sum_to(astype(wide, dtype=dtype), aval.shape), 0.0), mask)
         g = plain(sum_to(g if g.__class__ is Tensor else handle(g), aval.shape))
     if g.dtype != aval.dtype:
+        g = real(g) if g.dtype.kind == "c" and aval.dtype.kind == "f" else g
         g = plain(astype(g, dtype=aval.dtype))
     return g, mask
 

@@ -14,6 +14,7 @@ from arrayad.binding import innermost_trace
 from arrayad.errors import DTypeError, ShapeError, describe
 from arrayad.modes import current_mode
 from arrayad.primitive import operand_names
+from arrayad.primitives.complex import conjugated
 from arrayad.readers.sweep import fitted
 from arrayad.shaped import aval, is_weak
 from arrayad.tape import recorded, seen_before
@@ -58,11 +59,11 @@ def is_array(leaf: Any) -> bool:
 
 
 def seed(y: Tensor, ct: Any, name: str) -> Any:
-    """A cotangent checked against its output, as a Tensor of the output's dtype."""
+    """A cotangent checked against its output, as a Tensor of the output's dtype, and conjugated as the sweep has it."""
     ct = ct if ct.__class__ is Tensor else handle(np.array(ct))
     if ct.shape != y.shape:
         raise ShapeError(f"[{name}] the cotangent is {describe(ct)}, the output {describe(y)}; the shapes must agree")
-    return fitted(ct, aval(y.value), None)[0]
+    return conjugated(fitted(ct, aval(y.value), None)[0])
 
 
 @functools.cache
@@ -72,7 +73,8 @@ def unit(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def own(g: Any) -> Tensor:
-    """A cotangent as a Tensor of its own: two results may have come by the same, and in-place changes must not meet."""
+    """A cotangent as a gradient: conjugated, and a Tensor of its own, lest in-place changes of two results meet."""
+    g = conjugated(g)
     return handle(g.value, g.history) if g.__class__ is Tensor else handle(g)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from arrayad import tree
 from arrayad.errors import ShapeError
 from arrayad.modes import enable_grad
-from arrayad.primitives.shape import concat, reshape
+from arrayad.primitives.joining import concat
+from arrayad.primitives.shape import reshape
 from arrayad.readers.jet import Jet
 from arrayad.tensor import Tensor, handle
 from arrayad.transforms.boundary import released, result_leaves, zeros_like

@@ -4,6 +4,7 @@
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 #include "../scalar.h"
+#include "../gelu.h"
 #include "../ops.def"
 #ifdef __GNUC__
 #pragma GCC diagnostic pop

@@ -126,7 +126,9 @@ def test_nestings_agree_with_differences(sequence: str, name: str) -> None:
 def test_deeper_nestings_agree_with_differences_of_the_inner_ones(sequence: str, name: str) -> None:
     found = nest(OURS, sequence, FUNCTIONS[name], ad.tensor(POINT), [])
     assert found.history is None
-    mixed = SimpleNamespace(**{**vars(OURS), "grad": NUMERIC.grad, "vjp": numeric_vjp, "jvp": numeric_jvp, "trace": NUMERIC.trace})
+    mixed = SimpleNamespace(
+        **{**vars(OURS), "grad": NUMERIC.grad, "vjp": numeric_vjp, "jvp": numeric_jvp, "trace": NUMERIC.trace}
+    )
     wanted = outermost(mixed, OURS, sequence, FUNCTIONS[name])
     np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-7, atol=1e-7)
 

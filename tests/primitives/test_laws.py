@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from arrayad.elementwise import Elementwise
 from arrayad.primitive import TABLE
 from arrayad.readers.pull import pulls_of
 from arrayad.readers.replay import replay
-from arrayad.shaped import Shaped, aval
+from arrayad.shaped import Bundle, Shaped, aval
 from arrayad.tensor import Tensor, handle
 
 
@@ -112,7 +113,80 @@ def a_trace_by_shapes_replays(case: Case) -> None:
     np.testing.assert_array_equal(np.asarray(replay(tape, *operands)), np.asarray(apply(case, *operands)))
 
 
-LAWS = [shape_rule_agrees_with_the_kernel, strides_do_not_matter, operands_are_left_alone, a_trace_by_shapes_replays]
+def batching_agrees_with_a_loop(case: Case) -> None:
+    """Whichever operands are batched, and for any number of examples, none included."""
+    for flags, size in itertools.product(batches_of(case), (3, 1, 0)):
+        examples, operands = batch_of(case, flags, size)
+        found = case.row.batch(size, list(map(handle, operands)), flags, **case.params)
+        single = [Shaped(s, x.dtype) for s, x in zip(case.shapes, operands, strict=True)]
+        wanted = parts_of(case.row.shape(*single, **case.params))
+        loops = [parts_of(apply(case, *example)) for example in examples]
+        for i, (y, like) in enumerate(zip(parts_of(found), wanted, strict=True)):
+            assert aval_of(y) == Shaped((size, *like.shape), like.dtype), f"batched {flags}"
+            if size:
+                assert_agrees(y, np.stack([np.asarray(loop[i]) for loop in loops]), f"batched {flags}, {size} examples")
+
+
+def batches_of(case: Case) -> list[tuple[bool, ...]]:
+    """Every choice of at least one operand."""
+    return [flags for flags in itertools.product((True, False), repeat=len(case.shapes)) if any(flags)]
+
+
+def batch_of(case: Case, flags: tuple[bool, ...], size: int) -> tuple[list[list[Any]], list[Any]]:
+    """The operands of so many examples, which differ in the flagged ones, and these stacked."""
+    first = case.operands()
+    drawn = [case.operands(seed=seed) for seed in range(size)]
+    examples = [[x if flag else y for x, y, flag in zip(example, first, flags, strict=True)] for example in drawn]
+    stacked = [
+        np.stack([example[i] for example in drawn]) if flag and size else np.zeros((size, *x.shape), x.dtype) if flag else x
+        for i, (x, flag) in enumerate(zip(first, flags, strict=True))
+    ]
+    return examples, stacked
+
+
+def parts_of(y: Any) -> list[Any]:
+    """The outputs of an operation, one or several."""
+    if y.__class__ is Bundle:
+        return list(y)
+    return [handle(part) for part in y.value] if y.__class__ is Tensor and y.value.__class__ is Bundle else [y]
+
+
+def aval_of(y: Any) -> Any:
+    return aval(y.value if y.__class__ is Tensor else y)
+
+
+def assert_agrees(found: Any, wanted: Any, what: str) -> None:
+    # Loops over other axes, and products of matrices of other sizes, may add in another order.
+    eps = float(np.finfo(wanted.dtype).eps) if wanted.dtype.kind in "fc" else 0.0
+    np.testing.assert_allclose(np.asarray(found), wanted, rtol=8 * eps, atol=8 * eps, err_msg=what)
+
+
+def batches_of_batches_agree_with_loops(case: Case) -> None:
+    """The first operand is batched outside, all of them inside: rules run on what other rules have made."""
+    count = len(case.shapes)
+    drawn = [[case.operands(seed=10 * i + j) for j in range(2)] for i in range(3)]
+    inner = [np.stack([case_operands[i] for case_operands in drawn[0]]) for i in range(count)]
+    inner[0] = np.stack([np.stack([case_operands[0] for case_operands in row]) for row in drawn])
+    twice = ad.vmap(ad.vmap(lambda *xs: apply(case, *xs)), in_axes=(0,) + (None,) * (count - 1))
+    found = twice(*inner)
+    wanted = [[np.asarray(apply(case, drawn[i][j][0], *drawn[0][j][1:])) for j in range(2)] for i in range(3)]
+    assert_agrees(found, np.stack([np.stack(row) for row in wanted]), "a batch of batches")
+
+
+LAWS = [
+    shape_rule_agrees_with_the_kernel,
+    strides_do_not_matter,
+    operands_are_left_alone,
+    a_trace_by_shapes_replays,
+    batching_agrees_with_a_loop,
+    batches_of_batches_agree_with_loops,
+]
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=repr)
+def test_every_row_has_a_batching_rule(row: Any) -> None:
+    """Also those without samples, which only other rows' tests reach."""
+    assert row.batch is not None, f"[{row.name}] declare the row's batch: batch(size, operands, batched, **params)"
 
 
 @pytest.mark.parametrize("case", every_case(), ids=repr)
@@ -167,6 +241,28 @@ def second_derivatives_agree_with_differences(case: Case) -> None:
     assert abs(sum(float(np.sum(term)) for term in terms) - wanted) <= 1e-7 * scale
 
 
+def derivatives_of_batches_agree_with_a_loop(case: Case) -> None:
+    """The VJP of the batch, and the batch of the VJPs."""
+    flags = (True,) * len(case.shapes)
+    examples, operands = batch_of(case, flags, 3)
+    chosen = smooth(case)
+    cts = np.random.default_rng(8).standard_normal((3, *np.shape(apply(case, *examples[0]))))
+    wanted = [pull(case, example, ct) for example, ct in zip(examples, cts, strict=True)]
+
+    def batched(*primals: Tensor) -> Tensor:
+        full: list[Any] = list(operands)
+        for i, primal in zip(chosen, primals, strict=True):
+            full[i] = primal
+        return ad.vmap(lambda *xs: apply(case, *xs))(*full)
+
+    outside = ad.vjp(batched, *(operands[i] for i in chosen))[1](cts)
+    inside = ad.vmap(lambda ct, *xs: pull(case, list(xs), ct))(cts, *operands)
+    for i, (first, second) in enumerate(zip(outside, inside, strict=True)):
+        loop = np.stack([np.asarray(g[i]) for g in wanted])
+        assert_close(first, loop, rtol=1e-13)
+        assert_close(second, loop, rtol=1e-13)
+
+
 def float32_stays_float32(case: Case) -> None:
     operands = [handle(x) for x in case.operands("float32")]
     y = apply(case, *operands)
@@ -179,6 +275,7 @@ DERIVATIVE_LAWS = [
     jvp_agrees_with_differences,
     vjp_is_the_transpose_of_jvp,
     second_derivatives_agree_with_differences,
+    derivatives_of_batches_agree_with_a_loop,
     float32_stays_float32,
 ]
 

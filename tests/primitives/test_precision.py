@@ -18,6 +18,8 @@ POINTS = 200
 ULP = 4.0
 """What the published approximations behind NumPy's and glibc's vector functions promise, in units of the last place."""
 
+EXACT: dict[str, Any] = {"f": lambda x: mpf(float(x)), "i": int, "b": bool}
+
 BACKENDS = ["numpy", *(kernels.isas() or ["c"])]
 
 
@@ -27,8 +29,7 @@ def exact(row: Elementwise, operands: list[np.ndarray[Any, Any]]) -> list[Any]:
     program = compile(row.mpmath or "", row.name, "eval")
     values = []
     for point in zip(*operands, strict=True):
-        places = {name: mpf(float(x)) if x.dtype.kind == "f" else bool(x) for name, x in zip(names, point, strict=True)}
-        values.append(eval(program, {"mp": mp, **places}))
+        values.append(eval(program, {"mp": mp, **{name: EXACT[x.dtype.kind](x) for name, x in zip(names, point, strict=True)}}))
     return values
 
 
