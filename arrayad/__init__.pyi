@@ -16,6 +16,8 @@ from arrayad import random as random
 from arrayad import readers as readers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
+from arrayad.control import cond as cond
+from arrayad.control import switch as switch
 from arrayad.custom import custom_jvp as custom_jvp
 from arrayad.custom import custom_vjp as custom_vjp
 from arrayad.kernels import backend as backend

@@ -1,0 +1,322 @@
+"""The row `scan`, a loop of known length: its kernel runs the body on arrays, and its rules are scans in turn.
+
+Operands: what the body captured, the carry, and arrays of which step i takes the element i.  Results: the last carry, what
+the steps returned, stacked, and with `keep` the carry before each step, which the reverse mode goes back along.  A scan that
+is recorded for a derivative keeps them; one that is followed live keeps nothing, so that forward mode streams.
+
+**Source** Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), sections 3.1, 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from arrayad.binding import bind
+from arrayad.control.program import (
+    Flags,
+    Program,
+    bits,
+    by_order,
+    coefficients,
+    control,
+    filled,
+    followed,
+    in_turn,
+    is_asked_for,
+    is_smooth,
+    or_zeros,
+    pulled,
+    repeated,
+    settled,
+)
+from arrayad.primitives.arithmetic import add
+from arrayad.primitives.picking import output
+from arrayad.primitives.shape import permute_dims
+from arrayad.series import Rule
+from arrayad.shaped import Bundle, Shaped, aval
+from arrayad.tensor import Tensor
+
+
+def run_scan(*values: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool) -> Bundle:
+    fixed, carry, xs = list(values[:captures]), list(values[captures : captures + carries]), values[captures + carries :]
+    stacks = [np.empty((length, *y.shape), y.dtype) for y in body.out_avals[carries:]]
+    kept = [np.empty((length, *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
+    run = body.run
+    with np.errstate(all="ignore"):
+        for i in range(length - 1, -1, -1) if reverse else range(length):
+            for stack, value in zip(kept, carry, strict=False):
+                stack[i] = value
+            results = run([*fixed, *carry, *[x[i] for x in xs]])
+            carry = results[:carries]
+            for stack, value in zip(stacks, results[carries:], strict=True):
+                stack[i] = value
+    return Bundle([*carry, *stacks, *kept])
+
+
+def scan_shape(*operands: Shaped, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool) -> Bundle:
+    stacked = [Shaped((length, *y.shape), y.dtype) for y in body.out_avals]
+    return Bundle([*body.out_avals[:carries], *stacked[carries:], *(stacked[:carries] if keep else ())])
+
+
+def scan_cost(output: Any, *operands: Any, body: Program, length: int, **params: Any) -> float:
+    return length * body.flops
+
+
+def apply_scan(
+    body: Program,
+    fixed: Sequence[Tensor],
+    carry: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    length: int,
+    reverse: bool = False,
+    keep: bool = False,
+) -> list[Tensor]:
+    """The last carry, the stacked results and, with `keep`, the stacked carries of a scan.
+
+    Step i of forward order takes `xs[:][i]`; a stretch of a longer loop is the scan of the slices of `xs`.
+    """
+    operands = (*fixed, *carry, *xs)
+    count = len(body.out_avals) + (len(carry) if keep else 0)
+    if not count:
+        return []
+    y = bind(
+        SCAN,
+        operands,
+        {
+            "body": body,
+            "captures": len(fixed),
+            "carries": len(carry),
+            "length": length,
+            "reverse": reverse,
+            "keep": keep or is_asked_for(operands),
+        },
+    )
+    return [output(y, i) for i in range(count)]
+
+
+# --- forward -------------------------------------------------------------------------------------------------------
+
+
+def grouped(values: Sequence[Any], captures: int, carries: int) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+    """Operands, or what there is one of for each, as captures, carry and xs."""
+    return values[:captures], values[captures : captures + carries], values[captures + carries :]
+
+
+def chosen(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    """The flagged values."""
+    return [x for x, flag in zip(values, flags, strict=True) if flag]
+
+
+def spread(values: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    """The values at the flagged places, None elsewhere."""
+    rest = iter(values)
+    return [next(rest) if flag else None for flag in flags]
+
+
+def tangent_program(body: Program, flags: Flags, results: Flags, captures: int, carries: int, order: int) -> Program:
+    """The body beside its tangents, or coefficients: each group of operands with those of the flagged ones behind it.
+
+    Gives the carry, then these of the flagged carries and of the other flagged results.
+    """
+    groups = grouped(flags, captures, carries)
+    width = max(order, 1)
+    avals = [
+        x
+        for values, found in zip(grouped(body.avals, captures, carries), groups, strict=True)
+        for x in (*values, *(x for x in chosen(values, found) for _ in range(width)))
+    ]
+
+    def function(*operands: Tensor) -> list[Tensor]:
+        rest = iter(operands)
+        primals: list[Any] = []
+        facts: list[Any] = []
+        for found in groups:
+            primals += [next(rest) for _ in found]
+            facts += in_turn(rest, found, order)
+        outs, reached = followed(body, primals, facts, order)
+        wanted = zip(reached, body.out_avals, results, strict=True)
+        return [*outs[:carries], *(c for fact, y, flag in wanted if flag for c in filled(fact, y, order))]
+
+    return body.derive(("tangent", flags, results, captures, carries, order), function, avals)
+
+
+def beside(xs: Any, facts: Any, flags: Any, captures: int, carries: int, order: int) -> list[list[Tensor]]:
+    """The operands of the body beside its tangents, in groups."""
+    moving = [filled(fact, aval(x.value), order) if flag else [] for x, fact, flag in zip(xs, facts, flags, strict=True)]
+    parts = zip(grouped(xs, captures, carries), grouped(moving, captures, carries), strict=True)
+    return [[*values, *(c for found in along for c in found)] for values, along in parts]
+
+
+def followed_scan(
+    xs: Any, facts: Any, order: int, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+) -> list[list[Any] | None]:
+    """The tangents, or coefficients, of the results, given the operands'."""
+    moving = slice(captures, captures + carries)
+    flags = settled([fact is not None for fact in facts], body.smooth_reach, moving)
+    found = bits(flags)
+    results = [bool(mask & found) for mask in body.smooth_reach]
+    results[:carries] = flags[moving]
+    program = tangent_program(body, tuple(flags), tuple(results), captures, carries, order)
+    fixed, carry, along = beside(xs, facts, flags, captures, carries, order)
+    outs = apply_scan(program, fixed, carry, along, length, reverse, keep)
+    count = len(program.out_avals)
+    last = in_turn(outs[carries:count], results, order)
+    return [*last, *(in_turn(outs[count + carries :], results[:carries], order) if keep else ())]
+
+
+def scan_jvp(tangents: Any, y: Any, *xs: Any, **params: Any) -> Bundle:
+    facts = [None if t is None else [t] for t in tangents]
+    return Bundle(fact and fact[0] for fact in followed_scan(xs, facts, 0, **params))
+
+
+def scan_taylor(order: int, y: Any, *xs: Any, **params: Any) -> Rule:
+    values = [x[0] for x in xs]
+    return by_order(lambda: followed_scan(values, coefficients(xs, order), order, **params))
+
+
+# --- reverse -------------------------------------------------------------------------------------------------------
+
+
+def scan_vjp(
+    needed: Any, ct: Any, y: Any, *xs: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+) -> list[Any]:
+    fixed, carry, along = grouped(xs, captures, carries)
+    count = len(body.out_avals)
+    if keep:
+        kept = [output(y, count + i) for i in range(carries)]
+    else:
+        kept = apply_scan(body, fixed, carry, along, length, reverse, keep=True)[count:]
+    cts = [*ct, *[None] * (count + carries - len(ct))]
+    moving = slice(captures, captures + carries)
+    wanted = [bool(need) and is_smooth(x) for need, x in zip(needed, body.avals, strict=True)]
+    reached = settled(wanted, body.smooth_reach, moving)[moving]
+    moves = backward(body, [g is not None for g in cts], moving, reached)
+    program = reverse_program(
+        body,
+        captures,
+        carries,
+        tuple(moves),
+        tuple(wanted),
+        tuple(g is not None for g in cts[carries:count]),
+        tuple(move and g is not None for move, g in zip(moves, cts[count:], strict=True)),
+    )
+    state = [or_zeros(g, x) for g, x, move in zip(cts, body.avals[moving], moves, strict=False) if move]
+    sums = [or_zeros(None, x) for x in chosen(body.avals[:captures], wanted[:captures])]
+    seeds = [g for g in cts[carries:count] if g is not None]
+    seeds += [g for g, move in zip(cts[count:], moves, strict=True) if move and g is not None]
+    outs = apply_scan(program, fixed, [*state, *sums], [*kept, *along, *seeds], length, not reverse)
+    by_carry = spread(outs[: len(state)], moves)
+    by_capture = spread(outs[len(state) : len(state) + len(sums)], wanted[:captures])
+    return [*by_capture, *by_carry, *spread(outs[len(state) + len(sums) :], wanted[captures + carries :])]
+
+
+def backward(body: Program, given: list[bool], moving: slice, reached: list[bool]) -> list[bool]:
+    """Which carries have a cotangent on its way back: reached from what is needed, and reaching something given."""
+    carries = len(reached)
+    moves = [flag and (given[i] or given[len(body.out_avals) + i]) for i, flag in enumerate(reached)]
+    while True:
+        sources = 0
+        for mask, flag in zip(body.smooth_reach, [*moves, *given[carries : len(body.out_avals)]], strict=True):
+            sources |= mask if flag else 0
+        found = [
+            move or (flag and bool(sources >> (moving.start + i) & 1))
+            for i, (move, flag) in enumerate(zip(moves, reached, strict=True))
+        ]
+        if found == moves:
+            return moves
+        moves = found
+
+
+def reverse_program(
+    body: Program,
+    captures: int,
+    carries: int,
+    moves: Flags,
+    wanted: Flags,
+    given: Flags,
+    kept: Flags,
+) -> Program:
+    """One step back.
+
+    Operands: the captures; the cotangents of the carries that `moves` and the sums of the captures'; the carry before the step,
+    the step's xs, the cotangents of its results that are `given` and of its `kept` carry.  Results: the new cotangents and
+    sums, and the cotangents of the xs that are wanted.
+    """
+    fixed, carry, along = grouped(body.avals, captures, carries)
+    sums = chosen(fixed, wanted[:captures])
+    groups: list[list[Any]] = [
+        list(fixed),
+        chosen(carry, moves),
+        sums,
+        list(carry),
+        list(along),
+        chosen(body.out_avals[carries:], given),
+        chosen(carry, kept),
+    ]
+
+    def function(*operands: Tensor) -> list[Tensor]:
+        rest = iter(operands)
+        parts = [[next(rest) for _ in group] for group in groups]
+        cts = [*spread(parts[1], moves), *spread(parts[5], given)]
+        needed = [*wanted[:captures], *moves, *wanted[captures + carries :]]
+        found = pulled(body, [*parts[0], *parts[3], *parts[4]], needed, cts)
+        by_capture, by_carry, by_x = grouped(found, captures, carries)
+        ct_carry = []
+        for g, extra, x, move in zip(by_carry, spread(parts[6], kept), carry, moves, strict=True):
+            if move:
+                ct_carry.append(or_zeros(g, x) if extra is None else extra if g is None else add(g, extra))
+        totals = [
+            total if g is None else add(total, g)
+            for total, g in zip(parts[2], chosen(by_capture, wanted[:captures]), strict=True)
+        ]
+        by_xs = [or_zeros(g, x) for g, x, flag in zip(by_x, along, wanted[captures + carries :], strict=True) if flag]
+        return [*ct_carry, *totals, *by_xs]
+
+    return body.derive(
+        ("reverse", captures, carries, moves, wanted, given, kept), function, [x for group in groups for x in group]
+    )
+
+
+# --- batches -------------------------------------------------------------------------------------------------------
+
+
+def swapped(x: Tensor) -> Tensor:
+    """The first two axes in the other order: step and example."""
+    return permute_dims(x, axes=(1, 0, *range(2, x.ndim)))
+
+
+def scan_batch(
+    size: int, operands: Any, batched: Any, *, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+) -> Bundle:
+    moving = slice(captures, captures + carries)
+    flags = settled(list(batched), body.reach, moving)
+    found = bits(flags)
+    results = [bool(mask & found) for mask in body.reach]
+    results[:carries] = flags[moving]
+    program = body.batched(size, tuple(flags), tuple(results))
+    full = [repeated(x, size) if flag and not was else x for x, flag, was in zip(operands, flags, batched, strict=True)]
+    fixed, carry, xs = grouped(full, captures, carries)
+    along = [swapped(x) if flag else x for x, flag in zip(xs, flags[captures + carries :], strict=True)]
+    outs = apply_scan(program, fixed, carry, along, length, reverse, keep)
+    last = [y if flag else repeated(y, size) for y, flag in zip(outs, results[:carries], strict=False)]
+    stacked = [
+        swapped(y) if flag else repeated(y, size)
+        for y, flag in zip(outs[carries:], [*results[carries:], *(results[:carries] if keep else ())], strict=True)
+    ]
+    return Bundle([*last, *stacked])
+
+
+SCAN = control(
+    "scan",
+    """A loop of known length: the last carry, and what the steps returned, stacked.""",
+    numpy=run_scan,
+    shape=scan_shape,
+    jvp=scan_jvp,
+    vjp=scan_vjp,
+    taylor=scan_taylor,
+    batch=scan_batch,
+    cost=scan_cost,
+)
