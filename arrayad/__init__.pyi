@@ -16,8 +16,13 @@ from arrayad import random as random
 from arrayad import readers as readers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
+from arrayad.control import checkpoint as checkpoint
 from arrayad.control import cond as cond
+from arrayad.control import fori_loop as fori_loop
+from arrayad.control import map as map
+from arrayad.control import scan as scan
 from arrayad.control import switch as switch
+from arrayad.control import while_loop as while_loop
 from arrayad.custom import custom_jvp as custom_jvp
 from arrayad.custom import custom_vjp as custom_vjp
 from arrayad.kernels import backend as backend

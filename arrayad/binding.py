@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.allowance import Charged, charge
 from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
 from arrayad.shaped import WEAK, Bundle, aval, is_abstract
@@ -155,7 +156,7 @@ def new_entry(
             x.value = freeze(x.value)
     residuals = tuple(residual(x, out.value) if i in wanted else None for i, x in enumerate((*operands, out)))
     observed = any(kept.__class__ is Tensor for kept in residuals)
-    entry = Traced() if trace is not None else Located() if current_mode().anomaly else Observed() if observed else Entry()
+    entry = kind_of_entry(trace is not None, observed)()
     entry.serial = next_serial()
     entry.primitive = primitive
     entry.params = params
@@ -165,6 +166,8 @@ def new_entry(
         entry.scopes = frozenset(scope for scope in entry.scopes if isinstance(scope, Trace))
     entry.avals = tuple(aval(x.value if x.__class__ is Tensor else x) for x in operands)
     entry.residuals = residuals
+    if isinstance(entry, Charged):
+        charge(entry, current_mode().allowance)
     if isinstance(entry, Located):
         entry.location = user_line()
     if isinstance(entry, Traced):
@@ -172,6 +175,18 @@ def new_entry(
         entry.inputs = tuple(program_value(x, trace) if x.__class__ is Tensor else x for x in operands)  # type: ignore[arg-type]
         entry.output = aval(out.value)
     return entry
+
+
+def kind_of_entry(traced: bool, observed: bool) -> type[Entry]:
+    """The class of an entry that is made now."""
+    mode = current_mode()
+    if traced:
+        return Traced
+    if mode.anomaly:
+        return Located
+    if mode.allowance is not None:
+        return Charged
+    return Observed if observed else Entry
 
 
 def residual(x: Any, result: Any) -> Any:

@@ -13,10 +13,14 @@ from typing import Any, NamedTuple
 
 
 class Mode(NamedTuple):
-    """What a thread is in: `quiet` records nothing outside traces, `anomaly` checks every result."""
+    """What a thread is in.
+
+    `quiet` records nothing outside traces, `anomaly` checks every result, `allowance` bounds the bytes that recordings hold.
+    """
 
     quiet: bool = False
     anomaly: bool = False
+    allowance: Any = None
 
 
 PLAIN = Mode()
@@ -31,7 +35,7 @@ def current_mode() -> Mode:
 class Switch:
     """A context manager, and a decorator of functions, that changes the mode of the thread inside it."""
 
-    def __init__(self, **changes: bool) -> None:
+    def __init__(self, **changes: Any) -> None:
         self.changes = changes
         self.previous: list[Mode] = []
 

@@ -255,6 +255,7 @@ def bilinear(
     `transposes[1]` that of `x2` likewise.
     """
     row = Primitive(name, doc, numpy, shape, samples)
+    row.kind = "bilinear"
     row.needs = (frozenset((1,)), frozenset((0,)))
     row.pattern = functools.partial(pattern, row)
     row.batch = batching(row, batch)

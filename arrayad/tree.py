@@ -126,7 +126,7 @@ def unflatten(structure: Structure, leaves: list[Any]) -> Any:
     """
     if len(leaves) != structure.leaves:
         raise ValueError(f"[tree] {structure.leaves} leaves were needed for {structure}, {len(leaves)} came")
-    if structure.children.count(LEAF) == structure.leaves and structure.kind is tuple:
+    if structure.kind is tuple and structure.children.count(LEAF) == len(structure.children):
         return tuple(leaves)
     return build(structure, iter(leaves))
 

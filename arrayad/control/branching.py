@@ -13,6 +13,7 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.binding import bind
+from arrayad.control.masking import along, masked
 from arrayad.control.program import (
     Program,
     as_handle,
@@ -33,13 +34,12 @@ from arrayad.control.program import (
     traced_body,
 )
 from arrayad.errors import DTypeError, ShapeError, describe
-from arrayad.primitives.casting import astype, stop_gradient
+from arrayad.primitives.casting import astype
 from arrayad.primitives.comparison import equal, not_equal
-from arrayad.primitives.indexing import ARRAY, getitem, zeros
+from arrayad.primitives.indexing import zeros
 from arrayad.primitives.picking import output
-from arrayad.primitives.reduction import argmax, reduce_any
+from arrayad.primitives.reduction import reduce_any
 from arrayad.primitives.selection import maximum, minimum, where
-from arrayad.primitives.shape import reshape
 from arrayad.series import Rule
 from arrayad.shaped import Bundle, Shaped, aval
 from arrayad.tensor import Tensor
@@ -150,22 +150,6 @@ def switch_batch(size: int, operands: Any, batched: Any, *, branches: tuple[Prog
         outs = apply_switch(some(taken), (nothing_like(program), program), inputs)
         total = outs if total is None else [where(along(taken, y.ndim), y, z) for y, z in zip(outs, total, strict=True)]
     return Bundle(total or ())
-
-
-def along(mask: Tensor, ndim: int) -> Tensor:
-    """A mask of the examples with axes of length 1 behind, to broadcast along a batch."""
-    return mask if ndim == 1 else reshape(mask, shape=mask.shape + (1,) * (ndim - 1))
-
-
-def masked(x: Tensor, taken: Tensor) -> Tensor:
-    """The batch with the examples that are not taken replaced by one that is, as a constant.
-
-    So what is computed of them is finite where it is for that one, and its derivative is not theirs.
-    """
-    if not x.shape[0]:
-        return x
-    example = getitem(stop_gradient(x), argmax(taken, axis=(0,)), index=(ARRAY,))
-    return where(along(taken, x.ndim), x, example)
 
 
 def some(taken: Tensor) -> Tensor:

@@ -126,9 +126,9 @@ def control(
     shape: Callable[..., Any],
     jvp: Callable[..., Any],
     vjp: Callable[..., Any],
-    taylor: Callable[..., Any],
     batch: Callable[..., Any],
     cost: Callable[..., float],
+    taylor: Callable[..., Any] | None = None,
 ) -> Primitive:
     """Declare a row that holds programs."""
     row = Control(name, doc, numpy, shape, Samples(cases=[]))
@@ -140,8 +140,8 @@ def control(
 # --- from functions to programs ------------------------------------------------------------------------------------
 
 
-def traced_body(name: str, function: Callable[..., Any], structure: tree.Structure, avals: Sequence[Shaped]) -> Tape:
-    """The tape of a function of trees, by shapes.
+def traced_body(name: str, function: Callable[..., Any], structure: tree.Structure, operands: Sequence[Any]) -> Tape:
+    """The tape of a function of trees, by shapes where these are its operands.
 
     **Raises** `TypeError` where it returns what is no array.
     """
@@ -153,7 +153,7 @@ def traced_body(name: str, function: Callable[..., Any], structure: tree.Structu
                 raise TypeError(f"[{name}] the function returned {type(y).__name__} at result{path}; arrays are needed")
         return result
 
-    return record(flat, list(avals))
+    return record(flat, list(operands))
 
 
 def captures_of(tapes: Iterable[Tape]) -> dict[Any, Tensor]:
@@ -166,9 +166,9 @@ def captures_of(tapes: Iterable[Tape]) -> dict[Any, Tensor]:
     }
 
 
-def closed(tape: Tape, captures: dict[Any, Tensor]) -> Program:
-    """The tape with these captures as its first inputs."""
-    if not captures:
+def closed(tape: Tape, captures: dict[Any, Tensor], anew: bool = False) -> Program:
+    """The tape with these captures as its first inputs; made `anew` by shapes where it was recorded by values."""
+    if not captures and not anew:
         return Program(tape)
 
     def function(*operands: Tensor) -> list[Any]:

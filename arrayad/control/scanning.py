@@ -1,8 +1,8 @@
 """The row `scan`, a loop of known length: its kernel runs the body on arrays, and its rules are scans in turn.
 
 Operands: what the body captured, the carry, and arrays of which step i takes the element i.  Results: the last carry, what
-the steps returned, stacked, and with `keep` the carry before each step, which the reverse mode goes back along.  A scan that
-is recorded for a derivative keeps them; one that is followed live keeps nothing, so that forward mode streams.
+the steps returned, stacked, and the carries before the steps in `keep`, which the reverse mode goes back along.  A scan that
+is recorded for a derivative keeps those of its schedule; one that is followed live keeps none, so that forward mode streams.
 
 **Source** Griewank & Walther, Evaluating Derivatives, 2nd ed. (2008), sections 3.1, 3.2.
 """
@@ -31,24 +31,35 @@ from arrayad.control.program import (
     pulled,
     repeated,
     settled,
+    with_batch,
 )
+from arrayad.control.schedule import EVERY, Schedule
 from arrayad.primitives.arithmetic import add
+from arrayad.primitives.indexing import getitem
+from arrayad.primitives.joining import concat
 from arrayad.primitives.picking import output
-from arrayad.primitives.shape import permute_dims
+from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.series import Rule
 from arrayad.shaped import Bundle, Shaped, aval
 from arrayad.tensor import Tensor
 
+Keep = Sequence[int]
+"""Steps before which the carry is kept, in order."""
 
-def run_scan(*values: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool) -> Bundle:
+
+def run_scan(
+    *values: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: Keep, schedule: Schedule
+) -> Bundle:
     fixed, carry, xs = list(values[:captures]), list(values[captures : captures + carries]), values[captures + carries :]
     stacks = [np.empty((length, *y.shape), y.dtype) for y in body.out_avals[carries:]]
-    kept = [np.empty((length, *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
+    kept = [np.empty((len(keep), *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
+    places = {step: len(keep) - 1 - k if reverse else k for k, step in enumerate(keep)}
     run = body.run
     with np.errstate(all="ignore"):
-        for i in range(length - 1, -1, -1) if reverse else range(length):
-            for stack, value in zip(kept, carry, strict=False):
-                stack[i] = value
+        for step, i in enumerate(range(length - 1, -1, -1) if reverse else range(length)):
+            if step in places:
+                for stack, value in zip(kept, carry, strict=True):
+                    stack[places[step]] = value
             results = run([*fixed, *carry, *[x[i] for x in xs]])
             carry = results[:carries]
             for stack, value in zip(stacks, results[carries:], strict=True):
@@ -56,9 +67,10 @@ def run_scan(*values: Any, body: Program, captures: int, carries: int, length: i
     return Bundle([*carry, *stacks, *kept])
 
 
-def scan_shape(*operands: Shaped, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool) -> Bundle:
-    stacked = [Shaped((length, *y.shape), y.dtype) for y in body.out_avals]
-    return Bundle([*body.out_avals[:carries], *stacked[carries:], *(stacked[:carries] if keep else ())])
+def scan_shape(*operands: Shaped, body: Program, carries: int, length: int, keep: Keep, **params: Any) -> Bundle:
+    stacked = [with_batch(y, length) for y in body.out_avals[carries:]]
+    kept = [with_batch(y, len(keep)) for y in body.out_avals[:carries]] if keep else []
+    return Bundle([*body.out_avals[:carries], *stacked, *kept])
 
 
 def scan_cost(output: Any, *operands: Any, body: Program, length: int, **params: Any) -> float:
@@ -72,28 +84,29 @@ def apply_scan(
     xs: Sequence[Tensor],
     length: int,
     reverse: bool = False,
-    keep: bool = False,
+    keep: Keep = (),
+    schedule: Schedule = EVERY,
 ) -> list[Tensor]:
-    """The last carry, the stacked results and, with `keep`, the stacked carries of a scan.
+    """The last carry and the stacked results of a scan, and the carries before the steps in `keep`, stacked likewise.
 
-    Step i of forward order takes `xs[:][i]`; a stretch of a longer loop is the scan of the slices of `xs`.
+    Steps count in the order in which they run, from 0; step k takes `xs[k]`, in reverse order `xs[length - 1 - k]`.  Without
+    `keep`, a scan that somebody records for a derivative keeps what its schedule says.
     """
     operands = (*fixed, *carry, *xs)
-    count = len(body.out_avals) + (len(carry) if keep else 0)
-    if not count:
+    if not body.out_avals:
         return []
-    y = bind(
-        SCAN,
-        operands,
-        {
-            "body": body,
-            "captures": len(fixed),
-            "carries": len(carry),
-            "length": length,
-            "reverse": reverse,
-            "keep": keep or is_asked_for(operands),
-        },
-    )
+    count = len(body.out_avals) + (len(carry) if keep else 0)
+    keep = keep or (schedule.positions(length) if is_asked_for(operands) else ())
+    params = {
+        "body": body,
+        "captures": len(fixed),
+        "carries": len(carry),
+        "length": length,
+        "reverse": reverse,
+        "keep": keep,
+        "schedule": schedule,
+    }
+    y = bind(SCAN, operands, params)
     return [output(y, i) for i in range(count)]
 
 
@@ -151,7 +164,17 @@ def beside(xs: Any, facts: Any, flags: Any, captures: int, carries: int, order: 
 
 
 def followed_scan(
-    xs: Any, facts: Any, order: int, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+    xs: Any,
+    facts: Any,
+    order: int,
+    *,
+    body: Program,
+    captures: int,
+    carries: int,
+    length: int,
+    reverse: bool,
+    keep: Keep,
+    schedule: Schedule,
 ) -> list[list[Any] | None]:
     """The tangents, or coefficients, of the results, given the operands'."""
     moving = slice(captures, captures + carries)
@@ -161,7 +184,7 @@ def followed_scan(
     results[:carries] = flags[moving]
     program = tangent_program(body, tuple(flags), tuple(results), captures, carries, order)
     fixed, carry, along = beside(xs, facts, flags, captures, carries, order)
-    outs = apply_scan(program, fixed, carry, along, length, reverse, keep)
+    outs = apply_scan(program, fixed, carry, along, length, reverse, keep, schedule)
     count = len(program.out_avals)
     last = in_turn(outs[carries:count], results, order)
     return [*last, *(in_turn(outs[count + carries :], results[:carries], order) if keep else ())]
@@ -181,36 +204,140 @@ def scan_taylor(order: int, y: Any, *xs: Any, **params: Any) -> Rule:
 
 
 def scan_vjp(
-    needed: Any, ct: Any, y: Any, *xs: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+    needed: Any,
+    ct: Any,
+    y: Any,
+    *xs: Any,
+    body: Program,
+    captures: int,
+    carries: int,
+    length: int,
+    reverse: bool,
+    keep: Keep,
+    schedule: Schedule,
 ) -> list[Any]:
-    fixed, carry, along = grouped(xs, captures, carries)
     count = len(body.out_avals)
-    if keep:
-        kept = [output(y, count + i) for i in range(carries)]
-    else:
-        kept = apply_scan(body, fixed, carry, along, length, reverse, keep=True)[count:]
     cts = [*ct, *[None] * (count + carries - len(ct))]
-    moving = slice(captures, captures + carries)
-    wanted = [bool(need) and is_smooth(x) for need, x in zip(needed, body.avals, strict=True)]
-    reached = settled(wanted, body.smooth_reach, moving)[moving]
-    moves = backward(body, [g is not None for g in cts], moving, reached)
-    program = reverse_program(
-        body,
-        captures,
-        carries,
-        tuple(moves),
-        tuple(wanted),
-        tuple(g is not None for g in cts[carries:count]),
-        tuple(move and g is not None for move, g in zip(moves, cts[count:], strict=True)),
-    )
-    state = [or_zeros(g, x) for g, x, move in zip(cts, body.avals[moving], moves, strict=False) if move]
-    sums = [or_zeros(None, x) for x in chosen(body.avals[:captures], wanted[:captures])]
-    seeds = [g for g in cts[carries:count] if g is not None]
-    seeds += [g for g, move in zip(cts[count:], moves, strict=True) if move and g is not None]
-    outs = apply_scan(program, fixed, [*state, *sums], [*kept, *along, *seeds], length, not reverse)
-    by_carry = spread(outs[: len(state)], moves)
-    by_capture = spread(outs[len(state) : len(state) + len(sums)], wanted[:captures])
-    return [*by_capture, *by_carry, *spread(outs[len(state) + len(sums) :], wanted[captures + carries :])]
+    back = Return(needed, cts, xs, body, captures, carries, length, reverse)
+    if keep and len(keep) == length:
+        back.along(0, length, [output(y, count + i) for i in range(carries)], whole=True)
+    elif keep:
+        kept = [output(y, count + i) for i in range(carries)]
+        stops = [*keep[1:], length]
+        for k in reversed(range(len(keep))):
+            place = len(keep) - 1 - k if reverse else k
+            back.over(keep[k], stops[k], [getitem(x, index=(place,)) for x in kept], schedule.rest(k))
+            back.add(place)
+    else:
+        back.over(0, length, back.carry, schedule)
+    return back.found()
+
+
+class Return:
+    """The way back of one scan: the cotangents of the carry, and the sums of the captures', from the last step to the first.
+
+    `needed` and `cts` are of the scan's operands and results.  `moves` tells which carries have a cotangent on its way.
+    """
+
+    def __init__(
+        self,
+        needed: Sequence[Any],
+        cts: Sequence[Any],
+        operands: Sequence[Any],
+        body: Program,
+        captures: int,
+        carries: int,
+        length: int,
+        reverse: bool,
+    ) -> None:
+        count, moving = len(body.out_avals), slice(captures, captures + carries)
+        self.fixed, self.carry, self.xs = grouped(operands, captures, carries)
+        self.body, self.captures, self.carries, self.length, self.reverse = body, captures, carries, length, reverse
+        self.wanted = tuple(bool(need) and is_smooth(x) for need, x in zip(needed, body.avals, strict=True))
+        reached = settled(list(self.wanted), body.smooth_reach, moving)[moving]
+        self.moves = tuple(backward(body, [g is not None for g in cts], moving, reached))
+        self.given = tuple(g is not None for g in cts[carries:count])
+        self.seeds = [g for g in cts[carries:count] if g is not None]
+        self.kept_cts = [g if move else None for g, move in zip(cts[count:], self.moves, strict=True)]
+        self.state = [or_zeros(g, x) for g, x, move in zip(cts, body.avals[moving], self.moves, strict=False) if move]
+        self.state += [or_zeros(None, x) for x in chosen(body.avals[:captures], self.wanted[:captures])]
+        self.pieces: list[list[Tensor]] = []
+
+    def over(self, start: int, stop: int, carry: Sequence[Tensor], schedule: Schedule) -> None:
+        """Go back from before step `stop` to before step `start`, given the carry there."""
+        stretches = [(start, stop, carry, schedule)]
+        while stretches:
+            start, stop, carry, schedule = stretches.pop()
+            keep = schedule.positions(stop - start)
+            if stop - start == 1:
+                self.along(start, stop, [reshape(x, shape=(1, *x.shape)) for x in carry])
+                continue
+            if schedule.keeps_all(stop - start):
+                if stop > start:
+                    self.along(start, stop, self.advanced(start, stop, carry, keep)[self.carries :])
+                continue
+            outs = self.advanced(start, start + keep[-1], carry, keep[:-1])
+            last, kept = outs[: self.carries], outs[self.carries :]
+            for k in range(len(keep) - 1):
+                place = len(keep) - 2 - k if self.reverse else k
+                saved = [getitem(x, index=(place,)) for x in kept]
+                stretches.append((start + keep[k], start + keep[k + 1], saved, schedule.rest(k)))
+            stretches.append((start + keep[-1], stop, last, schedule.rest(len(keep) - 1)))
+
+    def advanced(self, start: int, stop: int, carry: Sequence[Tensor], keep: Keep) -> list[Tensor]:
+        """The carry before step `stop`, and those before the steps in `keep`, counted from `start`."""
+        program = carry_program(self.body, self.carries)
+        return apply_scan(program, self.fixed, carry, self.part(self.xs, start, stop), stop - start, self.reverse, keep)
+
+    def along(self, start: int, stop: int, kept: Sequence[Tensor], whole: bool = False) -> None:
+        """Go back over a stretch all of whose carries are kept; the cotangents of these count where it is the `whole` loop."""
+        extra = self.kept_cts if whole else [None] * self.carries
+        program = reverse_program(
+            self.body,
+            self.captures,
+            self.carries,
+            self.moves,
+            self.wanted,
+            self.given,
+            tuple(g is not None for g in extra),
+        )
+        seeds = [*self.part(self.seeds, start, stop), *(g for g in extra if g is not None)]
+        xs = [*kept, *self.part(self.xs, start, stop), *seeds]
+        outs = apply_scan(program, self.fixed, self.state, xs, stop - start, not self.reverse)
+        self.pieces.append(outs[len(self.state) :])
+        self.state = outs[: len(self.state)]
+
+    def add(self, place: int) -> None:
+        """Add the cotangents of the carries kept at a place."""
+        for k, g in enumerate(g for g, move in zip(self.kept_cts, self.moves, strict=True) if move):
+            if g is not None:
+                self.state[k] = add(self.state[k], getitem(g, index=(place,)))
+
+    def part(self, xs: Sequence[Tensor], start: int, stop: int) -> list[Tensor]:
+        """What steps `start` to `stop` take of arrays along the loop."""
+        if (start, stop) == (0, self.length):
+            return list(xs)
+        found = slice(self.length - stop, self.length - start) if self.reverse else slice(start, stop)
+        return [getitem(x, index=(found,)) for x in xs]
+
+    def found(self) -> list[Any]:
+        """The cotangents of all operands."""
+        moved = sum(self.moves)
+        pieces = self.pieces if self.reverse else self.pieces[::-1]
+        joined = [parts[0] if len(parts) == 1 else concat(*parts, axis=0) for parts in zip(*pieces, strict=True)]
+        wanted = self.wanted[self.captures + self.carries :]
+        if not pieces:
+            joined = [or_zeros(None, with_batch(x, 0)) for x in chosen(self.body.avals[self.captures + self.carries :], wanted)]
+        return [
+            *spread(self.state[moved:], self.wanted[: self.captures]),
+            *spread(self.state[:moved], self.moves),
+            *spread(joined, wanted),
+        ]
+
+
+def carry_program(body: Program, carries: int) -> Program:
+    """The body without what its steps return beside the carry."""
+    return body.derive(("carry", carries), lambda *operands: body(*operands)[:carries], body.avals)
 
 
 def backward(body: Program, given: list[bool], moving: slice, reached: list[bool]) -> list[bool]:
@@ -289,7 +416,17 @@ def swapped(x: Tensor) -> Tensor:
 
 
 def scan_batch(
-    size: int, operands: Any, batched: Any, *, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: bool
+    size: int,
+    operands: Any,
+    batched: Any,
+    *,
+    body: Program,
+    captures: int,
+    carries: int,
+    length: int,
+    reverse: bool,
+    keep: Keep,
+    schedule: Schedule,
 ) -> Bundle:
     moving = slice(captures, captures + carries)
     flags = settled(list(batched), body.reach, moving)
@@ -300,7 +437,7 @@ def scan_batch(
     full = [repeated(x, size) if flag and not was else x for x, flag, was in zip(operands, flags, batched, strict=True)]
     fixed, carry, xs = grouped(full, captures, carries)
     along = [swapped(x) if flag else x for x, flag in zip(xs, flags[captures + carries :], strict=True)]
-    outs = apply_scan(program, fixed, carry, along, length, reverse, keep)
+    outs = apply_scan(program, fixed, carry, along, length, reverse, keep, schedule)
     last = [y if flag else repeated(y, size) for y, flag in zip(outs, results[:carries], strict=False)]
     stacked = [
         swapped(y) if flag else repeated(y, size)

@@ -54,7 +54,7 @@ class Program:
 
     def series(self, row: Primitive, xs: list[Series], params: dict[str, Any], first: Tensor | None = None) -> Series:
         """The series of an operation's result; `first` is its value, where that is known."""
-        key = (row, tuple(map(identified, xs)), tuple(sorted((name, repr(value)) for name, value in params.items())))
+        key = (row, tuple(map(identified, xs)), identified_params(params))
         if key not in self.made:
             if first is None:
                 first = bind(row, tuple(x[0] for x in xs), params)
@@ -113,6 +113,19 @@ def identified(x: Series) -> Any:
     return x[0] if x.is_constant and is_weak(x[0]) else id(x[0]) if x.is_constant else id(x)
 
 
+def identified_params(params: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """What tells parameters from others: by themselves, or where they have no hash, as slices do, by what they show."""
+    return tuple((name, value if is_hashable(value) else repr(value)) for name, value in sorted(params.items()))
+
+
+def is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def derivative(x: Series) -> Series:
     """x', of which coefficient k is (k+1) x[k+1]."""
     first = x[1]
@@ -145,7 +158,7 @@ TAPES: dict[Any, tuple[Tape, list[bool]]] = {}
 def rule_tape(row: Primitive, moving: list[bool], y: Any, xs: list[Any], params: dict[str, Any]) -> tuple[Tape, list[bool]]:
     """The program of the row's JVP rule: inputs are the tangents of the operands that move, the output and the operands."""
     avals = [operand_aval(row, x) for x in (y, *xs)]
-    key = (row, tuple(moving), tuple(avals), tuple(sorted((name, repr(value)) for name, value in params.items())))
+    key = (row, tuple(moving), tuple(avals), identified_params(params))
     if key in TAPES:
         return TAPES[key]
     found: list[bool] = []

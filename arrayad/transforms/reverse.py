@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arrayad import tree
+from arrayad.allowance import memory_limited
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
 from arrayad.modes import enable_grad
 from arrayad.namespace import attach
@@ -101,14 +102,21 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+    f: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    has_aux: bool = False,
+    *,
+    memory_limit: int | str | None = None,
 ) -> Callable[..., tuple[Any, Any]]:
     """The function that returns the value of `f`, a scalar, and its gradient by the arguments `argnums`.
 
     **Parameters** `argnums`: the position of an argument, or a tuple of them, in which case the gradient is a tuple too;
-    `has_aux`: `f` returns (value, aux), and the result is ((value, aux), gradient).
+    `has_aux`: `f` returns (value, aux), and the result is ((value, aux), gradient).  `memory_limit`: the bytes that the
+    recording may hold, a number or a text such as "256MB"; loops (`scan`, `fori_loop`, `while_loop`) then keep as many carries
+    as fit, and compute the others again.
 
-    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers.
+    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers; `MemoryError` at the line that exceeds the
+    limit.
 
     **Example**
 
@@ -127,10 +135,11 @@ def value_and_grad(
                 full[position] = primal
             return f(*full, **kwargs)
 
-        run = Linearized("grad", function, tuple(args[i] for i in chosen))
-        out, aux = split_aux("grad", run.out, has_aux)
-        (y,) = scalar_result(out)
-        gradients = run.sweep([y], [unit(y.dtype)], release=True)
+        with memory_limited(memory_limit):
+            run = Linearized("grad", function, tuple(args[i] for i in chosen))
+            out, aux = split_aux("grad", run.out, has_aux)
+            (y,) = scalar_result(out)
+            gradients = run.sweep([y], [unit(y.dtype)], release=True)
         value = released(y, run.scope)
         gradient = gradients if isinstance(argnums, tuple) else gradients[0]
         return ((value, release_tree(aux, run.scope)), gradient) if has_aux else (value, gradient)
@@ -149,13 +158,21 @@ def scalar_result(out: Any) -> list[Tensor]:
     return leaves
 
 
-def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any],
+    argnums: int | tuple[int, ...] = 0,
+    has_aux: bool = False,
+    *,
+    memory_limit: int | str | None = None,
+) -> Callable[..., Any]:
     """The gradient of a function that returns a scalar: grad(f)(x)[i] = ∂f(x)/∂x[i].
 
     **Parameters** `argnums`: the position of the argument, or a tuple of positions; arguments may be trees of arrays,
     and the gradient is a tree like them.  `has_aux`: `f` returns (value, aux), and the result is (gradient, aux).
+    `memory_limit`: as of `value_and_grad`.
 
-    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers.
+    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers; `MemoryError` at the line that exceeds the
+    limit.
 
     **Example**
 
@@ -163,7 +180,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
     >>> ad.grad(ad.sin)(0.0), ad.grad(ad.grad(lambda x: x**3))(2.0)
     (Tensor(1.), Tensor(12.))
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, memory_limit=memory_limit)
 
     @functools.wraps(f)
     def transformed(*args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,93 @@
+"""Which carries a loop keeps on its way, for the reverse pass to go back along: memory against repeated work.
+
+**Source** Griewank & Walther, Algorithm 799: revolve, ACM Trans. Math. Softw. 26 (2000).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+
+class Schedule(NamedTuple):
+    """A stretch of at most `block` steps keeps every carry; a longer one keeps `snapshots` of them, and runs again between.
+
+    The snapshots stand so that the whole is gone back over with the fewest repetitions: with s snapshots, C(s + r, s)
+    blocks need no step to run more than r times beside the first.
+    """
+
+    snapshots: int
+    block: int
+
+    def keeps_all(self, length: int) -> bool:
+        """Whether a stretch of this length keeps every carry."""
+        return length <= self.block
+
+    def positions(self, length: int) -> Sequence[int]:
+        """The steps before which the carry is kept, from 0 on; the last begins a stretch that keeps all."""
+        if self.keeps_all(length):
+            return range(length)
+        blocks = -(-length // self.block)
+        found, at = [0], 0
+        for left in range(self.snapshots, 0, -1):
+            if blocks - at == 1:
+                break
+            at += first_stretch(blocks - at, left)
+            found.append(at)
+        return tuple(k * self.block for k in found)
+
+    def rest(self, k: int) -> Schedule:
+        """The schedule of the stretch that begins at position k, when all behind it are done with."""
+        return Schedule(max(self.snapshots - k, 1), self.block)
+
+    def most_kept(self, length: int) -> int:
+        """How many carries are kept at once, at most."""
+        return min(length, self.snapshots + 1 + self.block)
+
+
+EVERY = Schedule(1, sys.maxsize)
+"""The schedule that keeps every carry."""
+
+
+def capacity(snapshots: int, repetitions: int) -> int:
+    """How many blocks can be gone back over."""
+    return math.comb(snapshots + repetitions, snapshots)
+
+
+def first_stretch(blocks: int, snapshots: int) -> int:
+    """How far to go before the next snapshot, of `snapshots` that hold the beginning too, for the least work in all."""
+    repetitions = 1
+    while capacity(snapshots, repetitions) < blocks:
+        repetitions += 1
+    return min(capacity(snapshots, repetitions - 1), blocks - capacity(snapshots - 1, repetitions - 1))
+
+
+def of_carries(count: int) -> Schedule:
+    """The schedule that keeps at most `count` carries at once, 3 or more: half of them in a block."""
+    block = count // 2
+    return Schedule(count - block - 1, block)
+
+
+def schedule_of(name: str, checkpoint: Any, length: int) -> Schedule:
+    """The schedule that an argument `checkpoint` asks for.
+
+    **Raises** `ValueError` where it asks for none that there is.
+    """
+    if checkpoint is None:
+        return EVERY
+    if checkpoint == "sqrt":
+        block = max(math.isqrt(max(length - 1, 0)) + 1, 1)
+        return Schedule(block, block)
+    if checkpoint == "binomial":
+        return of_carries(max(2 * length.bit_length(), 3))
+    if isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint >= 1:
+        return Schedule(checkpoint, max(-(-length // checkpoint), 1))
+    if isinstance(checkpoint, tuple) and len(checkpoint) == 2 and checkpoint[0] == "binomial" and isinstance(checkpoint[1], int):
+        if checkpoint[1] >= 3:
+            return of_carries(checkpoint[1])
+    raise ValueError(
+        f'[{name}] checkpoint is {checkpoint!r}; None, "sqrt", "binomial", ("binomial", carries to keep, at least 3) '
+        "or a number of snapshots, at least 1, is needed"
+    )
