@@ -43,7 +43,7 @@ format: $(EDITABLE) ## put the sources into the form that lint asks for
 	$(PY) -m ruff format .
 
 bench: $(EDITABLE) ## the benchmarks, with torch and jax beside it where they are installed
-	$(PY) -m pytest benchmarks -o python_files='bench_*.py' --benchmark-only $(ARGS)
+	$(PY) -m pytest benchmarks -o python_files='bench_*.py' --benchmark-only -W default $(ARGS)
 
 # -P keeps the working directory off the path, so that it is the installed package that runs.
 demo: $(INSTALLED) ## install as a user would, and show what it does

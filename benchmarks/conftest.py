@@ -1,19 +1,11 @@
-"""What the benchmarks share: peers where they are installed, one thread where a comparison asks for it."""
+"""What the benchmarks share."""
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
 import pytest
-
-
-def peer(name: str) -> ModuleType | None:
-    """A peer library, or None where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
+from peers import peer
 
 
 @pytest.fixture(scope="session")
