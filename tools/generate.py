@@ -7,6 +7,7 @@ python tools/generate.py --check    exit with 1, and say so, where one is not wh
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -211,8 +212,19 @@ def section(name: str) -> list[str]:
     return lines
 
 
+@functools.cache
+def measured() -> dict[tuple[str, str], float]:
+    """The largest error of each derivative, by function and operand, as docs/precision.md has it."""
+    found = {}
+    for line in (ROOT / "docs" / "precision.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            name, operand, *cells = (cell.strip(" `") for cell in line.strip("|").split("|"))
+            found[name, operand] = max(float(cell) for cell in cells[:4] if cell)
+    return found
+
+
 def formulas(row: Elementwise) -> list[str]:
-    """The formula of an elementwise row and of its partial derivatives."""
+    """The formula of an elementwise row and of its partial derivatives, and how near these come to the truth."""
     names = row_operands(row)
     assert row.latex is not None
     lines = [f"$$y = {row.latex.format(**{n: subscripted(n) for n in names})}$$", ""]
@@ -223,6 +235,10 @@ def formulas(row: Elementwise) -> list[str]:
                 "1" if partial is one else "-1" if partial is minus_one else expression(partial_tape(row, i), operands, "latex")
             )
             lines += [rf"$$\frac{{\partial y}}{{\partial {subscripted(names[i])}}} = {text}$$", ""]
+    errors = [(name, measured()[row.name, name]) for name in names if (row.name, name) in measured()]
+    if errors:
+        found = ", ".join(f"{error:.2g} by {name}" if len(names) > 1 else f"{error:.2g}" for name, error in errors)
+        lines += [f"**Error** of the derivative: at most 4 ulp × max(1, κ); measured {found} ([precision](precision.md)).", ""]
     return lines
 
 

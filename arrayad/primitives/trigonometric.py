@@ -144,6 +144,8 @@ lorentzian = elementwise(
 
 def over_square_kernel(x1: Any, x2: Any) -> Any:
     """By the quotient of the smaller and the larger, whose square can neither over- nor underflow where it counts."""
+    dtype = np.result_type(x1, x2, 0.0)
+    x1, x2 = np.asarray(x1, dtype), np.asarray(x2, dtype)
     size1, size2 = np.abs(x1), np.abs(x2)
     large = np.maximum(size1, size2)
     if not np.all(large):
