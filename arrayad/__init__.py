@@ -41,7 +41,7 @@ from arrayad.version import __version__
 
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float32", "float64", "complex64", "complex128"),
+    *("float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"),
 )
 CONSTANTS = ("pi", "e", "inf", "nan")
 INSPECTIONS = ("can_cast", "finfo", "iinfo", "isdtype", "newaxis", "result_type")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.allowance import Charged, charge
+from arrayad.arbitrary import array_in, stored, taken
 from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
 from arrayad.shaped import WEAK, Bundle, aval, is_abstract
@@ -77,9 +78,9 @@ def operand(arg: Any, primitive: Any) -> Any:
         value = np.asarray(arg)
     except ValueError as error:
         raise ShapeError(f"[{primitive.name}] {type(arg).__name__} is not an array: {error}") from None
-    if value.dtype.kind not in "biufc":
+    if value.dtype.kind not in "biufcO":
         raise DTypeError(f"[{primitive.name}] an array of numbers was needed, {type(arg).__name__} {str(arg)[:40]!r} came")
-    return handle(value)
+    return handle(stored(value))
 
 
 def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
@@ -192,7 +193,7 @@ def kind_of_entry(traced: bool, observed: bool) -> type[Entry]:
 def residual(x: Any, result: Any) -> Any:
     """An operand or the output as it is kept: its value, a number in the dtype that it took; a Tensor where readers follow it."""
     if x.__class__ is not Tensor:
-        return result.dtype.type(x)
+        return taken(x, result.dtype)
     if x.history.__class__ is Live:
         return handle(x.value, Live(None, x.history.key, x.history.readers))
     return x.value
@@ -202,7 +203,9 @@ def check_finite(primitive: Any, result: Any, values: list[Any], location: str |
     """Raise where finite operands gave a nan or an infinity."""
     if is_finite(result) or not all(map(is_finite, values)):
         return
-    found = "nan" if any(np.isnan(part).any() for part in (result if result.__class__ is Bundle else (result,))) else "inf"
+    found = (
+        "nan" if any(np.isnan(array_in(part)).any() for part in (result if result.__class__ is Bundle else (result,))) else "inf"
+    )
     operands = ", ".join(map(describe, values))
     raise AnomalyError(f"[{primitive.name}] {doing} {found} of finite {operands}, recorded at {location or user_line()}")
 
@@ -213,4 +216,4 @@ def is_finite(value: Any) -> bool:
         return True
     if value.__class__ is Bundle:
         return all(map(is_finite, value))
-    return bool(np.isfinite(value).all())
+    return bool(np.isfinite(array_in(value)).all())

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import testing, tree
+from arrayad.arbitrary import stored
 from arrayad.errors import DerivativeError, ShapeError, describe
 from arrayad.primitive import general
 from arrayad.primitives.broadcasting import reduce_sum
@@ -310,7 +311,7 @@ class Arguments:
             if g is None or x.dtype.kind not in "fcO":
                 result.append(None)
                 continue
-            g = g if g.__class__ is Tensor else handle(np.asarray(g))
+            g = g if g.__class__ is Tensor else handle(stored(np.asarray(g)))
             if g.shape != x.shape:
                 raise ShapeError(f"[{self.name}] the {what} of {path} is {describe(g)}, {path} {describe(x)}; shapes must agree")
             result.append(g)
@@ -427,6 +428,6 @@ class custom_jvp(Custom):  # a decorator
             for y, t in zip(out, found, strict=True):
                 if t is not None and shape_of(t) != shape_of(y):
                     raise ShapeError(f"[{self.name}] the tangent is {describe(t)}, the output {describe(y)}; shapes must agree")
-            return [t if t is None or t.__class__ is Tensor else handle(np.asarray(t)) for t in found]
+            return [t if t is None or t.__class__ is Tensor else handle(stored(np.asarray(t))) for t in found]
 
         return JVPCall(self.name, run, rule)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
-from arrayad.binding import bind, explained
+from arrayad.arbitrary import UFUNCS, by_text, filled
+from arrayad.binding import bind
 from arrayad.dependence import Links, same_element
 from arrayad.modes import MODES
 from arrayad.namespace import attach_operator, expose
@@ -74,7 +75,13 @@ class Elementwise(Primitive):
 
     def compute(self, *values: Any, **params: Any) -> Any:
         size = max((x.size for x in values if not is_weak(x)), default=0)
-        return self.large(*values) if size >= self.large.threshold else self.numpy(*values)
+        try:
+            return self.large(*values) if size >= self.large.threshold else self.numpy(*values)
+        except TypeError:
+            found = by_text(self.name, self.mpmath, operand_names(self.arity), self.numpy, values)
+            if found is None:
+                raise
+            return found
 
     def residual_positions(self, i: int) -> tuple[int, ...]:
         """The positions of the residuals that the derivative by operand i takes, operands first."""
@@ -93,7 +100,9 @@ class Elementwise(Primitive):
         key = tuple(x.__class__ if is_weak(x) else x.dtype for x in operands)
         if key not in self.dtypes:
             with np.errstate(all="ignore"):
-                self.dtypes[key] = self.numpy(*(x.__class__(1) if is_weak(x) else np.ones((1,), x.dtype) for x in operands)).dtype
+                self.dtypes[key] = self.compute(
+                    *(x.__class__(1) if is_weak(x) else filled((1,), 1, x.dtype) for x in operands)
+                ).dtype
         return Shaped(shape, self.dtypes[key])
 
     def residual_dtype(self, position: int, dtype: str) -> str:
@@ -177,14 +186,16 @@ def elementwise(
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
     type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the exact
-    function, a Python expression of `mp` and the operands; `taylor` the recurrence of its series, where the partials would
-    not do; `cost` the floating-point operations for an element;
+    function, a Python expression of `mp` and the operands, by which numbers of mpmath's are computed; `taylor` the recurrence of
+    its series, where the partials would not do; `cost` the floating-point operations for an element;
     `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns`
     what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
     row.c, row.latex, row.text, row.mpmath, row.taylor = c, latex, text, mpmath, taylor
     row.cost = lambda output, *operands, **params: cost * output.size
+    if isinstance(numpy, np.ufunc):
+        UFUNCS.setdefault(numpy, (name, mpmath, operand_names(row.arity)))
     apply = (unary, binary, operation)[row.arity - 1](row) if row.differentiable else undifferentiated(row)
     if public:
         expose(apply, method=row.arity == 1, numpy=numpy.__name__ if isinstance(numpy, np.ufunc) else name)
@@ -211,8 +222,8 @@ def undifferentiated(row: Elementwise) -> Operation:
         out = Tensor()
         try:
             out.value = large(*values) if getattr(values[0], "size", 0) >= threshold else numpy(*values)
-        except (ValueError, TypeError) as error:
-            raise explained(row, values, error) from None
+        except (ValueError, TypeError):
+            return bind(row, args, NO_PARAMS)
         out.history = None
         return out
 
@@ -220,7 +231,10 @@ def undifferentiated(row: Elementwise) -> Operation:
 
 
 def unary(row: Elementwise) -> Operation:
-    """The function of a row of one operand: one Python frame where the operand is a Tensor and no mode is on."""
+    """The function of a row of one operand: one Python frame where the operand is a Tensor and no mode is on.
+
+    What NumPy refuses goes to `bind`, which says why, or computes with what is no array of NumPy's (`arrayad.arbitrary`).
+    """
     numpy, large, threshold = row.numpy, row.large, row.large.threshold
     keep_x, keep_y = 0 in row.needs[0], OUTPUT in row.needs[0]
 
@@ -233,8 +247,8 @@ def unary(row: Elementwise) -> Operation:
         v = x.value
         try:
             y = numpy(v) if v.size < threshold else large(v)
-        except (ValueError, TypeError) as error:
-            raise explained(row, (v,), error) from None
+        except (ValueError, TypeError):
+            return bind(row, (x,), NO_PARAMS)
         out = Tensor()
         out.value = y
         if h is None:
@@ -289,8 +303,8 @@ def binary(row: Elementwise) -> Operation:
             return bind(row, (x1, x2), NO_PARAMS)
         try:
             y = numpy(v1, v2) if small else large(v1, v2)
-        except (ValueError, TypeError) as error:
-            raise explained(row, (v1, v2), error) from None
+        except (ValueError, TypeError):
+            return bind(row, (x1, x2), NO_PARAMS)
         out = Tensor()
         out.value = y
         if h1 is None and h2 is None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from arrayad.arbitrary import is_number
 from arrayad.shaped import WEAK
 from arrayad.tensor import Tensor, rebind
 
@@ -77,6 +78,6 @@ def comparison(function: Callable[..., Any]) -> Callable[..., Any]:
     """A comparison of Tensors; with what is no number, Python's own answer stands."""
 
     def compare(self: Tensor, other: Any) -> Any:
-        return function(self, other) if isinstance(other, ACCEPTED) else NotImplemented
+        return function(self, other) if isinstance(other, ACCEPTED) or is_number(other) else NotImplemented
 
     return compare

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.binding import bind, explained
+from arrayad.arbitrary import among, by_kernel
+from arrayad.binding import bind
 from arrayad.dependence import Rule, everything
 from arrayad.modes import MODES
 from arrayad.samples import Samples
@@ -74,7 +75,12 @@ class Primitive:
 
     def compute(self, *values: Any, **params: Any) -> Any:
         """The value of the operation, by the kernel that suits the operands."""
-        return self.numpy(*values, **params)
+        try:
+            return self.numpy(*values, **params)
+        except (TypeError, ValueError):
+            if not among(values):
+                raise
+        return by_kernel(self.numpy, values, params)
 
     def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
         """Which of operands 0 … n-1 and output n the derivative needs, of an entry with these parents."""
@@ -137,11 +143,11 @@ def quick(row: Primitive) -> Operation:
         v = x.value
         try:
             y = numpy(v, **params)
-        except (ValueError, TypeError) as error:
-            raise explained(row, (v,), error) from None
+        except (ValueError, TypeError):
+            return bind(row, (x,), params)
         out = Tensor()
         out.value = y
-        if h is None or y.dtype.kind not in "fc":
+        if h is None or y.dtype.kind not in "fcO":
             out.history = None
             return out
         out.history = e = Entry()
@@ -170,8 +176,8 @@ def quick_pair(row: Primitive) -> Operation:
         v1, v2 = x1.value, x2.value
         try:
             y = numpy(v1, v2, **params)
-        except (ValueError, TypeError) as error:
-            raise explained(row, (v1, v2), error) from None
+        except (ValueError, TypeError):
+            return bind(row, (x1, x2), params)
         out = Tensor()
         out.value = y
         if h1 is None and h2 is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.arbitrary import OBJECT, array_in, of, plain
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe, user_line, user_stacklevel
 from arrayad.modes import current_mode
 from arrayad.shaped import Shaped, is_abstract
@@ -182,7 +183,7 @@ class Tensor(Methods):
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, element: Any) -> bool:
-        return bool((concrete(self, "in") == np.asarray(element)).any())
+        return bool((array_in(concrete(self, "in")) == np.asarray(element)).any())
 
     __hash__ = object.__hash__
 
@@ -191,7 +192,7 @@ class Tensor(Methods):
     def __repr__(self) -> str:
         if is_abstract(self.value):
             return f"Tensor({self.value!r}, abstract)"
-        text = np.array2string(np.asarray(self.value), separator=", ", prefix="Tensor(")
+        text = np.array2string(plain(array_in(self.value)), separator=", ", prefix="Tensor(", formatter=PRINTED)
         dtype = "" if self.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self.dtype}"
         entry = recorded(self.history)
         if entry is None:
@@ -210,7 +211,7 @@ class Tensor(Methods):
         return copied
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        value = np.asarray(concrete(self, "a copy"))
+        value = plain(array_in(concrete(self, "a copy")))
         if not self.is_leaf:
             entry = recorded(self.history)
             warnings.warn(
@@ -231,6 +232,9 @@ NAMESPACE: dict[str, Any] = {}
 
 tree.LEAVES.add(Tensor)
 
+PRINTED: Any = {"object": str}
+"""How elements are printed: numbers of mpmath's with the digits of the precision in force."""
+
 
 def handle(value: Any, history: Any = None) -> Tensor:
     """A Tensor of this value and history.  There is no `__init__`, which would double the cost of making one."""
@@ -246,8 +250,10 @@ def restore(value: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
     return watch(tensor) if requires_grad else tensor
 
 
-def freeze(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The array itself if nobody can change it (read-only, and its memory its own), else a read-only copy."""
+def freeze(value: Any) -> Any:
+    """The array itself if nobody can change it (read-only, memory its own), else a read-only copy; `Arbitrary` for objects."""
+    if value.dtype is OBJECT:
+        return of(value)
     if value.flags.writeable or not value.flags.owndata:
         value = value.copy()
         value.flags.writeable = False
@@ -262,7 +268,7 @@ def is_watched(tensor: Tensor) -> bool:
 
 def watch(tensor: Tensor) -> Tensor:
     """Make the Tensor a leaf that requires grad."""
-    if tensor.dtype.kind not in "fc":
+    if tensor.dtype.kind not in "fcO":
         raise DTypeError(f"[requires_grad] only floating-point Tensors have gradients, {describe(tensor)} came; use astype")
     entry = input_entry(ONLY_LEAF)
     entry.params = Gradient()
@@ -323,7 +329,7 @@ def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
 
 def outgoing(tensor: Tensor, asked: str) -> np.ndarray[Any, Any]:
     """A read-only view of the value, which keeps the buffer alive."""
-    value = np.asarray(concrete(tensor, asked))
+    value = plain(array_in(concrete(tensor, asked)))
     warn_of_constant(tensor, asked)
     value.flags.writeable = False  # the value's own too, or a view's could be switched back
     return value.view()

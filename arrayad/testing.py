@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
-from arrayad.errors import ArrayadError
+from arrayad.arbitrary import array_in
+from arrayad.errors import ArrayadError, DTypeError, describe
 from arrayad.numerical.step import FORMULAS, Difference, Formula, best_step, difference
 from arrayad.tensor import Tensor, handle
 from arrayad.transforms.boundary import parameter_names
@@ -78,7 +79,10 @@ class Check:
         leaves, self.structure = tree.flatten(args)
         names = parameter_names(f, len(args))
         self.names = [path for name, arg in zip(names, args, strict=True) for path, _ in tree.paths(arg, name)]
-        self.leaves = [np.asarray(x.value if x.__class__ is Tensor else x) for x in leaves]
+        self.leaves = [array_in(x.value if x.__class__ is Tensor else x) for x in leaves]
+        for name, x in zip(self.names, self.leaves, strict=True):
+            if x.dtype.kind == "O":
+                raise DTypeError(f"[check_grads] {name} is {describe(x)}; differences are taken in floats: pass it as float64")
         self.smooth = [i for i, x in enumerate(self.leaves) if x.dtype.kind in "fc"]
         self.f, self.modes, self.atol, self.rtol, self.seed = f, modes, atol or 0.0, rtol, seed
         self.rng = np.random.default_rng(seed)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
+import arrayad as ad
 from arrayad.elementwise import Elementwise
 from arrayad.primitive import TABLE, Primitive
+from arrayad.shaped import Bundle
+from arrayad.tensor import Tensor
 
 BROADCASTING = {
     1: [(5,), (2, 3), (), (0,), (2, 1, 2)],
@@ -74,3 +78,42 @@ def cases_of(row: Primitive) -> Iterator[Case]:
 def every_case(differentiable: bool = False) -> list[Case]:
     """Every case of every row, or of those with a derivative."""
     return [case for row in TABLE.values() if row.differentiable or not differentiable for case in cases_of(row)]
+
+
+def cases_in_floats() -> list[Any]:
+    """The cases that compute with floats; of each row all are slow but one of several elements, and one of a scalar."""
+    found = []
+    for row in TABLE.values():
+        if isinstance(row, Elementwise) and row.mpmath is None:
+            continue
+        cases = [case for case in cases_of(row) if "dtype" not in case.params]
+        cases = [case for case in cases if any(x.dtype.kind == "f" for x in case.operands())]
+        several = [case for case in cases if all(shape and 0 not in shape for shape in case.shapes)]
+        scalars = [case for case in cases if () in case.shapes]
+        quick = [*several[:1], *scalars[:1]]
+        found += [pytest.param(case, id=repr(case), marks=[] if case in quick else pytest.mark.slow) for case in cases]
+    return found
+
+
+def parts_of(y: Tensor) -> list[Any]:
+    return list(y.value) if y.value.__class__ is Bundle else [y.value]
+
+
+def derivatives_of(case: Case, operands: list[Any]) -> list[Any]:
+    """What a seeded cotangent of the row's result brings the smooth operands, and seeded tangents of these the result."""
+    chosen = [i for i in range(len(operands)) if case.is_smooth_operand(i)]
+    found = case.row.apply(*operands, **case.params)
+    if not case.row.differentiable or found.value.__class__ is Bundle or not chosen:
+        return []
+
+    def function(*primals: Any) -> Any:
+        full = list(operands)
+        for i, primal in zip(chosen, primals, strict=True):
+            full[i] = primal
+        return case.row.apply(*full, **case.params)
+
+    rng = np.random.default_rng(0)
+    ct, tangents = rng.standard_normal(found.shape), tuple(rng.standard_normal(operands[i].shape) for i in chosen)
+    primals = tuple(operands[i] for i in chosen)
+    pulled = ad.vjp(function, *primals)[1](ct)
+    return [x.value for x in (*pulled, ad.jvp(function, primals, tangents)[1])]

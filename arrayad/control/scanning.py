@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.arbitrary import blank, stored
 from arrayad.binding import bind
 from arrayad.control.program import (
     Flags,
@@ -51,8 +52,8 @@ def run_scan(
     *values: Any, body: Program, captures: int, carries: int, length: int, reverse: bool, keep: Keep, schedule: Schedule
 ) -> Bundle:
     fixed, carry, xs = list(values[:captures]), list(values[captures : captures + carries]), values[captures + carries :]
-    stacks = [np.empty((length, *y.shape), y.dtype) for y in body.out_avals[carries:]]
-    kept = [np.empty((len(keep), *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
+    stacks = [blank((length, *y.shape), y.dtype) for y in body.out_avals[carries:]]
+    kept = [blank((len(keep), *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
     places = {step: len(keep) - 1 - k if reverse else k for k, step in enumerate(keep)}
     run = body.run
     with np.errstate(all="ignore"):
@@ -64,7 +65,7 @@ def run_scan(
             carry = results[:carries]
             for stack, value in zip(stacks, results[carries:], strict=True):
                 stack[i] = value
-    return Bundle([*carry, *stacks, *kept])
+    return Bundle([*carry, *map(stored, stacks), *map(stored, kept)])
 
 
 def scan_shape(*operands: Shaped, body: Program, carries: int, length: int, keep: Keep, **params: Any) -> Bundle:

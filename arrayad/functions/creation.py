@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from arrayad import arbitrary
+from arrayad.arbitrary import array_in, is_number, plain, stored
 from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
 from arrayad.namespace import public
 from arrayad.primitives.broadcasting import broadcast_to
@@ -19,15 +21,16 @@ from arrayad.shaped import Shaped
 from arrayad.tensor import Tensor, concrete, freeze, handle, tensors_in, watch
 
 
-def array_of(data: Any, dtype: Any, name: str, copy: bool | None = None) -> np.ndarray[Any, Any]:
-    """A NumPy array of numbers made of `data`."""
+def array_of(data: Any, dtype: Any, name: str, copy: bool | None = None) -> Any:
+    """An array of numbers made of `data`, as a Tensor holds it."""
+    rounded = dtype is not None and np.dtype(dtype).char in "gG"  # NumPy makes floats of objects before long doubles
     try:
-        array = np.array(data, dtype=dtype, copy=copy)
+        array = np.array(data, dtype=None if rounded else dtype, copy=copy)
     except (ValueError, TypeError) as error:
         raise ShapeError(f"[{name}] this is not an array of numbers: {error}") from None
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufcO":
         raise DTypeError(f"[{name}] an array of numbers was needed, {array.dtype} came")
-    return array
+    return stored(array).astype(dtype, copy=False) if rounded else stored(array)
 
 
 @public()
@@ -63,7 +66,7 @@ def without_history(data: Any) -> Any:
     """The data with the values of Tensors in their places."""
     if isinstance(data, list | tuple):
         return [without_history(part) for part in data]
-    return concrete(data, "tensor()") if data.__class__ is Tensor else data
+    return plain(array_in(concrete(data, "tensor()"))) if data.__class__ is Tensor else data
 
 
 @public(numpy=())
@@ -133,7 +136,7 @@ def shape_of(name: str, shape: Any) -> tuple[int, ...]:
 def filled(name: str, shape: Any, value: Any, dtype: Any, device: Any) -> Tensor:
     """A new array of one number."""
     on_cpu(name, device)
-    return handle(np.full(shape_of(name, shape), value, dtype))
+    return handle(arbitrary.filled(shape_of(name, shape), value, dtype))
 
 
 @public()
@@ -229,7 +232,7 @@ def number(name: str, word: str, x: Any) -> Any:
     """An argument that must be a known number; of a Tensor its only element, by which there is no derivative."""
     if isinstance(x, Tensor):
         x = x.item()
-    if not isinstance(x, int | float | np.number):
+    if not (isinstance(x, int | float | np.number) or is_number(x)):
         raise TypeError(f"[{name}] {word} is {describe(x)}; a real number is needed")
     return x
 
@@ -251,7 +254,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, devic
     bounds = [number("arange", word, x) for word, x in (("start", start), ("stop", stop), ("step", step))]
     if bounds[2] == 0:
         raise ValueError("[arange] step is 0; it must be positive or negative")
-    return handle(np.arange(*bounds, dtype=dtype))
+    return handle(stored(np.arange(*bounds, dtype=dtype)))
 
 
 @public()
@@ -271,11 +274,11 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
         raise ValueError(f"[linspace] num is {num}; it must not be negative")
     if not isinstance(start, Tensor) and not isinstance(stop, Tensor):
         first, last = (number("linspace", word, x) for word, x in (("start", start), ("stop", stop)))
-        return handle(np.linspace(first, last, num, endpoint, dtype=dtype))
+        return handle(stored(np.linspace(first, last, num, endpoint, dtype=dtype)))
     if any(isinstance(x, Tensor | np.ndarray) and x.ndim for x in (start, stop)):
         raise ShapeError(f"[linspace] start is {describe(start)}, stop is {describe(stop)}; 0-d ones are needed")
-    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind == "f"] or [np.dtype(np.float64)]
-    share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(*dtypes))
+    dtypes = [x.dtype for x in (start, stop) if isinstance(x, Tensor) and x.dtype.kind in "fO"] or [np.dtype(np.float64)]
+    share = asarray(np.arange(num), np.result_type(*dtypes)) / max(1, num - 1 if endpoint else num)
     made = start * (1 - share) + stop * share
     return made if dtype is None else asarray(made, dtype)
 
@@ -293,7 +296,7 @@ def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, d
     """
     on_cpu("eye", device)
     rows, columns = shape_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
-    return handle(np.eye(rows, columns, k, np.float64 if dtype is None else dtype))
+    return handle(stored(np.eye(rows, columns, k, np.float64 if dtype is None else dtype)))
 
 
 def triangle(x: Any, k: int, name: str, upper: bool) -> Tensor:

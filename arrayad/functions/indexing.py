@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.arbitrary import array_in, taken
 from arrayad.errors import AbstractValueError, DTypeError, ShapeError, describe
 from arrayad.functions.creation import asarray
 from arrayad.functions.elementwise import maximum, minimum, power
@@ -122,7 +123,7 @@ def observed(x: Any, name: str) -> np.ndarray[Any, Any]:
     if isinstance(entry, Traced) and entry.trace.open:
         differing = astype(not_equal(x, handle(x.value)), dtype=np.dtype("int64"))
         bool(equal(reduce_sum(differing, axis=tuple(range(x.ndim))), 0))
-    return np.asarray(x.value)
+    return array_in(x.value)
 
 
 # --- x[...] and x[...] = v -----------------------------------------------------------------------------------------
@@ -226,7 +227,7 @@ class Update:
         came = value if value.__class__ is Tensor else np.asarray(value)
         if RANK[came.dtype.kind] > RANK[x.dtype.kind]:
             raise DTypeError(f"[{self.name}] {describe(value)} does not fit into {describe(x)}; use astype")
-        return handle(np.asarray(value, x.dtype)) if is_weak(value) else asarray(value, x.dtype)
+        return handle(taken(value, x.dtype)) if is_weak(value) else asarray(value, x.dtype)
 
     def mask_of(self, value: Tensor) -> Any:
         """The mask as a Tensor that broadcasts against `x`, if the index is one mask and `value` a single number."""
@@ -294,7 +295,7 @@ class Update:
         return [(handle(chosen), handle(targets[chosen])) for chosen in writes]
 
 
-RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3, "O": 4}
 """The kinds of dtypes, each of which holds the ones before it."""
 
 

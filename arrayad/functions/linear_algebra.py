@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.constants import inverse
 from arrayad.errors import ShapeError, describe
 from arrayad.functions.creation import asarray
 from arrayad.functions.einsum import einsum
@@ -260,7 +261,7 @@ def vector_norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False)
     axes = normalize_axes(axis, x.ndim, "norm")
     if not isinstance(ord, int | float | np.number):
         raise ValueError(f"[norm] ord is {ord!r}; of vectors a number, inf or -inf is needed")
-    if ord == 2 and x.dtype.kind == "f":
+    if ord == 2 and x.dtype.kind in "fO":
         return kept_dims(euclidean_norm(x, axis=axes), x, axes, keepdims)
     size = absolute(x)
     if ord == 0:
@@ -279,7 +280,7 @@ def root_of_sum(size: Tensor, ord: float, axes: tuple[int, ...], keepdims: bool)
     """(Σ size^ord)^(1/ord), with derivative 0 where the sum is 0 or, of a negative order, infinite."""
     sums = total(power(size, ord), axes, keepdims=keepdims)
     is_zero = sums == (0.0 if ord > 0 else np.inf)
-    return where(is_zero, 0.0, power(where(is_zero, 1.0, sums), 1 / ord))
+    return where(is_zero, 0.0, power(where(is_zero, 1.0, sums), inverse(ord).beside(sums)))
 
 
 MATRIX_ORDERS = '"fro", 1, -1, inf and -inf (2, -2 and "nuc" need singular values)'

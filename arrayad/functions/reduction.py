@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.constants import root
 from arrayad.errors import ShapeError, describe
 from arrayad.functions.creation import asarray
 from arrayad.namespace import public
@@ -144,7 +145,7 @@ def std(
     (Tensor(1.11803399), Tensor([0., 0.]))
     """
     d, axes, divisor = deviations("std", x, axis, correction, ddof)
-    return kept_dims(rows.euclidean_norm(d, axis=axes), d, axes, keepdims) / math.sqrt(divisor)
+    return kept_dims(rows.euclidean_norm(d, axis=axes), d, axes, keepdims) / root(divisor).beside(d)
 
 
 # --- extremes -------------------------------------------------------------------------------------------------------

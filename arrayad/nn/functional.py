@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.constants import root, written
 from arrayad.errors import DTypeError, ShapeError, describe
 from arrayad.functions.creation import asarray, tril
 from arrayad.functions.indexing import take
@@ -26,6 +27,9 @@ from arrayad.primitives.trigonometric import tanh
 from arrayad.random import SHARED, Generator
 from arrayad.shaped import normalize_axis
 from arrayad.tensor import Tensor
+
+ROOT_TWO_OVER_PI = written("0.79788456080286535587989211986876373695171726232986", "mp.sqrt(2 / mp.pi)")
+CUBIC = written("0.044715", "mp.mpf('0.044715')")
 
 __all__ = [
     "relu",
@@ -68,7 +72,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
         return exact_gelu(x)
     if approximate != "tanh":
         raise ValueError(f'[gelu] approximate is {approximate!r}; "none" or "tanh" is needed')
-    return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * square(x))))
+    return 0.5 * x * (1.0 + tanh(ROOT_TWO_OVER_PI * (x + CUBIC * x * square(x))))
 
 
 def silu(x: Any) -> Tensor:
@@ -195,8 +199,7 @@ def scaled_dot_product_attention(
     **Source** A. Vaswani et al., arXiv:1706.03762.
     """
     query, key = floating(query), floating(key)
-    size = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(query * size, swapaxes(key, -1, -2))
+    scores = matmul(query / root(query.shape[-1]).beside(query) if scale is None else query * scale, swapaxes(key, -1, -2))
     seen = None
     if attn_mask is not None:
         mask = asarray(attn_mask)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.errors import DerivativeError, ShapeError, describe
+from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
 from arrayad.tensor import Tensor, freeze, is_watched
 
 Array = np.ndarray[Any, Any]
@@ -37,6 +37,10 @@ class Optimizer:
             if not isinstance(p, Tensor) or not is_watched(p):
                 raise ValueError(
                     f"[{name}] params[{i}] is {describe(p)}; a leaf that requires grad is needed: tensor(…, requires_grad=True)"
+                )
+            if p.dtype.kind == "O":
+                raise DTypeError(
+                    f"[{name}] params[{i}] is {describe(p)}; optimisers move floats: use astype, or write the step out"
                 )
         if len({id(p) for p in self.params}) < len(self.params):
             raise ValueError(f"[{name}] a Tensor stands twice among params, which would move it twice a step; leave one out")

@@ -87,6 +87,7 @@ floor_divide = elementwise(
     c="NAME(floor_divide)(x1, x2)",
     partials=(None, None),
     latex=r"\lfloor {x1} / {x2} \rfloor",
+    mpmath="mp.floor(x1 / x2)",
     samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
     operator="floordiv",
 )

@@ -111,6 +111,8 @@ SMALL = 1 << 12
 
 
 def repeated(x: Any, shape: tuple[int, ...]) -> Any:
+    if not shape:
+        return x
     if math.prod(shape) > SMALL:
         return np.broadcast_to(x, shape)
     out = np.empty(shape, x.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.arbitrary import OBJECT, of
 from arrayad.dependence import same_element
 from arrayad.namespace import public
 from arrayad.primitive import alike, general, like_first, linear, nothing
@@ -90,7 +91,7 @@ def cast_back(ct: Any, x: Shaped, *, dtype: Any) -> Any:
 
 
 def cast(x: Any, *, dtype: Any) -> Any:
-    return x.astype(dtype, copy=False)
+    return of(x) if dtype == OBJECT else x.astype(dtype, copy=False)
 
 
 astype = linear(

@@ -42,10 +42,12 @@ def logic(name: str, doc: str, numpy: Callable[..., Any], arity: int, samples: S
     return elementwise(name, doc, numpy=numpy, partials=(None,) * arity, samples=samples, **columns)
 
 
-logical_and = logic("logical_and", """Whether both elements are true.""", np.logical_and, 2, c="x1 && x2")
-logical_or = logic("logical_or", """Whether either element is true.""", np.logical_or, 2, c="x1 || x2")
-logical_xor = logic("logical_xor", """Whether exactly one element is true.""", np.logical_xor, 2)
-logical_not = logic("logical_not", """Whether the element is false.""", np.logical_not, 1, c="!x")
+logical_and = logic(
+    "logical_and", """Whether both elements are true.""", np.logical_and, 2, c="x1 && x2", mpmath="bool(x1 and x2)"
+)
+logical_or = logic("logical_or", """Whether either element is true.""", np.logical_or, 2, c="x1 || x2", mpmath="bool(x1 or x2)")
+logical_xor = logic("logical_xor", """Whether exactly one element is true.""", np.logical_xor, 2, mpmath="bool(x1) != bool(x2)")
+logical_not = logic("logical_not", """Whether the element is false.""", np.logical_not, 1, c="!x", mpmath="not x")
 
 INTEGERS = Samples(low=0, high=9, dtypes={0: "int64", 1: "int64"})
 
@@ -62,7 +64,11 @@ bitwise_right_shift = logic(
     "bitwise_right_shift", """The bits of `x1` moved down by `x2` places.""", np.right_shift, 2, INTEGERS, operator="rshift"
 )
 
-isnan = logic("isnan", """Whether the element is nan.""", np.isnan, 1, Samples())
-isinf = logic("isinf", """Whether the element is infinite.""", np.isinf, 1, Samples())
-isfinite = logic("isfinite", """Whether the element is neither nan nor infinite.""", np.isfinite, 1, Samples())
-signbit = logic("signbit", """Whether the sign bit of the element is set, as in -0.0.""", np.signbit, 1, Samples())
+isnan = logic("isnan", """Whether the element is nan.""", np.isnan, 1, Samples(), mpmath="mp.isnan(x)")
+isinf = logic("isinf", """Whether the element is infinite.""", np.isinf, 1, Samples(), mpmath="mp.isinf(x)")
+isfinite = logic(
+    "isfinite", """Whether the element is neither nan nor infinite.""", np.isfinite, 1, Samples(), mpmath="mp.isfinite(x)"
+)
+signbit = logic(
+    "signbit", """Whether the sign bit of the element is set, as in -0.0.""", np.signbit, 1, Samples(), mpmath="x < 0"
+)

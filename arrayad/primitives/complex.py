@@ -27,7 +27,7 @@ SAMPLES = Samples(shapes=[(2, 3), (), (0,)])
 
 def part_shape(x: Any) -> Shaped:
     """The shape rule of a real or an imaginary part."""
-    return Shaped(x.shape, x.dtype.type(0).real.dtype)
+    return Shaped(x.shape, x.dtype.type(0).real.dtype if x.dtype.kind == "c" else x.dtype)
 
 
 def conj_transpose(ct: Any, x: Shaped) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.constants import written
 from arrayad.elementwise import elementwise
 from arrayad.kernels import special
 from arrayad.primitives.arithmetic import reciprocal
@@ -18,7 +19,9 @@ from arrayad.shaped import is_abstract
 
 POSITIVE = Samples(low=0.2, high=5.0)
 TAILS = Samples(low=-40.0, high=40.0)
-LN2, LOG2_OF_E, LOG10_OF_E = 0.6931471805599453, 1.4426950408889634, 0.4342944819032518
+LN2 = written("0.69314718055994530941723212145817656807550013436026", "mp.ln2")
+LOG2_OF_E = written("1.4426950408889634073599246810018921374266459541530", "1 / mp.ln2")
+LOG10_OF_E = written("0.43429448190325182765112891891660508229439700580367", "1 / mp.ln10")
 
 exp = elementwise(
     "exp",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.arbitrary import filled
 from arrayad.dependence import along_axis, along_last_axis
 from arrayad.primitive import OUTPUT, general, like_first
 from arrayad.primitives.broadcasting import all_alike, along_next_axis, reduce_sum
@@ -222,7 +223,7 @@ def is_counted(labels: Any, ignore_index: int) -> Any:
 
 def unit_gradient(x: Any, labels: Any, ignore_index: int) -> Any:
     """The derivative of each row's loss by its logits, softmax - onehot."""
-    ones = handle(np.ones(x.shape[:-1], x.dtype))
+    ones = handle(filled(x.shape[:-1], 1, x.dtype))
     return cross_entropy_cotangent(ones, x, labels, ignore_index=ignore_index)
 
 

@@ -6,6 +6,7 @@ word runs over the axes that are reduced.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -137,12 +138,20 @@ reduce_min = general(
 )
 
 
+def first_nan_or(position: Any, x: Any, axis: int) -> Any:
+    """NumPy's position of an extreme; among objects, which it compares, that of the first nan is found apart."""
+    if x.dtype.kind != "O":
+        return position(x, axis=axis)
+    unordered = np.isnan(x)
+    return np.where(unordered.any(axis=axis), np.argmax(unordered, axis=axis), position(np.where(unordered, 0, x), axis=axis))
+
+
 def argmax_kernel(x: Any, axis: tuple[int, ...]) -> Any:
-    return np.argmax(x, axis=axis[0])
+    return first_nan_or(np.argmax, x, axis[0])
 
 
 def argmin_kernel(x: Any, axis: tuple[int, ...]) -> Any:
-    return np.argmin(x, axis=axis[0])
+    return first_nan_or(np.argmin, x, axis[0])
 
 
 def indices(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
@@ -208,12 +217,21 @@ SAFE = 1e-2
 """Between tiny**(1 - SAFE) and its reciprocal, a sum of squares has lost nothing to underflow or overflow."""
 
 
+@functools.cache
+def safe_range(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Between what limits a sum of squares has lost nothing to under- or overflow: any of numbers of mpmath's."""
+    if dtype.kind == "O":
+        return -np.inf, np.inf
+    low = dtype.type(np.finfo(dtype).tiny) ** dtype.type(1 - SAFE)
+    return low, 1 / low
+
+
 def norm_kernel(x: Any, *, axis: tuple[int, ...]) -> Any:
     """The root of the sum of squares; scaled by the largest element where the squares under- or overflow."""
     with np.errstate(over="ignore", under="ignore"):
         squares = np.add.reduce(np.square(x), axis=axis, dtype=x.dtype)
-    low = float(np.finfo(x.dtype).tiny) ** (1 - SAFE)
-    if np.all((squares > low) & (squares < 1 / low)) or x.size == 0:
+    low, high = safe_range(x.dtype)
+    if np.all((squares > low) & (squares < high)) or x.size == 0:
         return np.sqrt(squares)
     largest = np.maximum.reduce(np.abs(x), axis=axis, keepdims=True)
     scale = np.where((largest > 0) & np.isfinite(largest), largest, np.ones((), x.dtype))
@@ -267,14 +285,15 @@ def logsumexp_kernel(x: Any, axis: tuple[int, ...]) -> Any:
 
 
 def weights_kernel(x: Any, y: Any, *, axis: tuple[int, ...]) -> Any:
-    y = np.asarray(y).reshape(with_ones(x.shape, axis))
+    y = np.reshape(y, with_ones(x.shape, axis))
     if np.isfinite(y).all():
         return np.exp(x - y)
     with np.errstate(invalid="ignore"):
         weights = np.exp(x - np.where(y == -np.inf, np.zeros((), x.dtype), y))
     infinite = (x == np.inf) & (y == np.inf)
-    count = np.maximum(np.add.reduce(infinite, axis=axis, keepdims=True, dtype=x.dtype), 1)
-    return np.where(infinite, 1 / count, weights)
+    ones = np.exp(np.zeros_like(x))
+    count = np.maximum(np.add.reduce(np.where(infinite, ones, 0), axis=axis, keepdims=True, dtype=x.dtype), 1)
+    return np.where(infinite, ones / count, weights)
 
 
 def weights_jvp(tangents: Any, w: Any, x: Any, y: Any, *, axis: tuple[int, ...]) -> Any:

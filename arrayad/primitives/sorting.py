@@ -13,11 +13,21 @@ from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 
 
+def ascending(x: Any, axis: int) -> Any:
+    """The order that NumPy finds; it compares objects, of which nan is in no order with others, so these come by two sorts."""
+    if x.dtype.kind != "O":
+        return np.argsort(x, axis=axis, kind="stable")
+    unordered = np.isnan(x)
+    order = np.argsort(np.where(unordered, 0, x), axis=axis, kind="stable")
+    nan_last = np.argsort(np.take_along_axis(unordered, order, axis), axis=axis, kind="stable")
+    return np.take_along_axis(order, nan_last, axis)
+
+
 def sorting_order(x: Any, *, axis: int, descending: bool) -> Any:
     if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
+        return ascending(x, axis)
     # Both ways round, so that of equal elements the first stays first.
-    backwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    backwards = ascending(np.flip(x, axis), axis)
     return x.shape[axis] - 1 - np.flip(backwards, axis)
 
 

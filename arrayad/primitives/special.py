@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.constants import written
 from arrayad.elementwise import elementwise
 from arrayad.kernels import bessel, gamma, special
 from arrayad.primitives.arithmetic import absolute, square
@@ -14,13 +15,15 @@ from arrayad.primitives.exponential import exp, log
 from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 
-ROOT_HALF, ROOT_INVERSE_TWO_PI = 0.7071067811865476, 0.3989422804014327
-TWO_OVER_ROOT_PI, ROOT_PI_OVER_TWO = 1.1283791670955126, 0.886226925452758
+ROOT_HALF = written("0.70710678118654752440084436210484903928483593768847", "mp.sqrt(mp.mpf(0.5))")
+ROOT_INVERSE_TWO_PI = written("0.39894228040143267793994605993438186847585863116493", "1 / mp.sqrt(2 * mp.pi)")
+TWO_OVER_ROOT_PI = written("1.1283791670955125738961589031215451716881012586580", "2 / mp.sqrt(mp.pi)")
+ROOT_PI_OVER_TWO = written("0.88622692545275801364908374167057259139877472806119", "mp.sqrt(mp.pi) / 2")
 
 
 def split(x: Any) -> tuple[Any, Any]:
-    """|x|, at most 32, where e^(-x²) is 0 long since, and the multiple of 1/16 next to it, whose square is exact."""
-    a = np.minimum(np.abs(x), 32)
+    """|x|, at most 128, where e^(-x²) is 0 long since, and the multiple of 1/16 next to it, whose square is exact."""
+    a = np.minimum(np.abs(x), 128)
     return a, np.floor(a * 16 + 0.5) / 16
 
 

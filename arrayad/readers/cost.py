@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from arrayad import tree
+from arrayad.arbitrary import filled
 from arrayad.primitives.casting import fresh
 from arrayad.readers.replay import replay
 from arrayad.readers.sweep import sweep
@@ -79,10 +78,10 @@ def joint_tape(tape: Tape) -> Tape:
 
     def program(*operands: Tensor) -> Any:
         scope = Scope()
-        inputs = [fresh(x, scope) if x.dtype.kind in "fc" else x for x in operands]
+        inputs = [fresh(x, scope) if x.dtype.kind in "fcO" else x for x in operands]
         leaves = tree.leaves(replay(tape, *inputs))
         scope.open = False
-        seeds = [(recorded(y.history), np.ones(y.shape, y.dtype)) for y in leaves if depends_on(y, scope)]
+        seeds = [(recorded(y.history), handle(filled(y.shape, 1, y.dtype))) for y in leaves if depends_on(y, scope)]
         found = sweep(seeds, [entry for x in inputs if (entry := recorded(x.history)) is not None], scope, scope.serial)
         return leaves, [g if g.__class__ is Tensor else handle(g) for g in found.values()]
 

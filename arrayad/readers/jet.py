@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from arrayad.arbitrary import taken
 from arrayad.binding import bind
 from arrayad.elementwise import Elementwise, minus_one, one
 from arrayad.primitive import Primitive
@@ -61,7 +62,7 @@ class Program:
             y = Series(first)
             self.made[key] = xs, y  # the operands too: their identity must not be another's
             if row.differentiable and not all(x.is_constant for x in xs):
-                fitting = [Series(handle(first.value.dtype.type(x[0]))) if is_weak(x[0]) else x for x in xs]
+                fitting = [Series(handle(taken(x[0], first.value.dtype))) if is_weak(x[0]) else x for x in xs]
                 y.rule = self.fitted(self.rule(row, y, fitting, params), first.value)
         return self.made[key][1]
 
@@ -87,7 +88,7 @@ class Program:
             if rates is None:
                 rates = self.rates(row, y, xs, params)
             found = [None if rate is None else rate[k - 1] for rate in rates]
-            parts = [None if part is None else part * (1.0 / k) if k > 1 else part for part in found]
+            parts = [None if part is None else part / k if k > 1 else part for part in found]
             return Bundle(parts) if y[0].value.__class__ is Bundle else parts[0]
 
         return rule

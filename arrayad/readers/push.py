@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from arrayad.arbitrary import taken
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype
 from arrayad.primitives.complex import real
@@ -48,7 +49,7 @@ class Reader:
 
     def operand(self, x: Any, out: Tensor) -> Any:
         """An operand as the rules take it: seen from outside, a Python number in the dtype that it took."""
-        return self.outside(x) if x.__class__ is Tensor else handle(out.value.dtype.type(x))
+        return self.outside(x) if x.__class__ is Tensor else handle(taken(x, out.value.dtype))
 
     def close(self) -> None:
         """Forget everything; values that outlive the reader are followed no longer."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.arbitrary import array_in, filled, plain
 from arrayad.elementwise import Elementwise, minus_one, one
 from arrayad.errors import describe
 from arrayad.primitive import Primitive, operand_names
@@ -19,6 +20,9 @@ from arrayad.shaped import is_weak
 from arrayad.tape import BACKWARD, Scope, recorded
 from arrayad.tensor import Tensor, handle, input_entry
 from arrayad.tracing import Tape, is_member
+
+SHORT: Any = {"float_kind": lambda x: f"{x:.6g}", "object": lambda x: f"{float(x):.6g}"}
+"""How elements are printed."""
 
 SMALL = 4
 """Values of up to so many elements are printed."""
@@ -91,8 +95,8 @@ def shown(value: Any) -> str:
     """A small value in short, nothing for a large or unknown one."""
     if value is None or value.size > SMALL:
         return ""
-    array = np.asarray(value.value if value.__class__ is Tensor else value)
-    text = np.array2string(array, formatter={"float_kind": lambda x: f"{x:.6g}"}, separator=", ")
+    array = plain(array_in(value.value if value.__class__ is Tensor else value))
+    text = np.array2string(array, formatter=SHORT, separator=", ")
     return f"  {' '.join(text.split())}"
 
 
@@ -105,7 +109,7 @@ def evaluated(tape: Tape) -> tuple[dict[Any, Any], dict[Any, Any]]:
     values = evaluate(tape, operands)
     members = [y for y in tape.outputs if is_member(y, tape)]
     roots = [(recorded(values[y.history].history), y) for y in members]
-    seeds = [(entry, np.ones(y.shape, y.dtype)) for entry, y in roots if entry is not None]
+    seeds = [(entry, handle(filled(y.shape, 1, y.dtype))) for entry, y in roots if entry is not None]
     histories = {entry: recorded(x.history) for entry, x in values.items()}
     found = sweep(seeds, [target for target in histories.values() if target is not None], scope, BACKWARD)
     return values, {entry: handle_of(None if target is None else found.get(target)) for entry, target in histories.items()}

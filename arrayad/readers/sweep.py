@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.arbitrary import EXTENDED, filled
 from arrayad.binding import check_finite
 from arrayad.elementwise import LARGE, Elementwise
 from arrayad.errors import DerivativeError
@@ -143,10 +144,11 @@ def total(before: Any, ct: Any) -> Any:
 
 
 def plain(ct: Any) -> Any:
-    """The array of an unrecorded Tensor; a recorded Tensor as it is."""
-    if ct.__class__ is Bundle:
-        return Bundle(map(plain, ct))
-    return ct.value if ct.__class__ is Tensor and ct.history is None else ct
+    """The array of an unrecorded Tensor, unless its digits are more than the kernels' constants have; any other as it is."""
+    if ct.__class__ is Tensor and ct.history is None:
+        value = ct.value
+        return ct if value.dtype.char in EXTENDED else value
+    return Bundle(map(plain, ct)) if ct.__class__ is Bundle else ct
 
 
 def as_tensor(ct: Any) -> Any:
@@ -245,7 +247,7 @@ def transported(entry: Entry, i: int, ct: Any, mask: Mask | None, residuals: tup
     shape, dtype = ct.shape, ct.dtype
 
     def compute(carried: Tensor | None = None) -> Tensor:
-        ones = handle(np.ones(shape, dtype)) if carried is None else astype(carried, dtype=dtype)
+        ones = handle(filled(shape, 1, dtype)) if carried is None else astype(carried, dtype=dtype)
         needed = [j == i for j in range(count)]
         return not_equal(row.vjp(needed, ones, y, *xs, **params)[i], 0.0)
 

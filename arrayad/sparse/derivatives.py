@@ -201,8 +201,10 @@ def traced(function: Function, leaves: list[Any]) -> tuple[Tape, bool]:
 
 
 def require_real(name: str, what: str, leaves: list[Any]) -> None:
-    """**Raises** `DTypeError` for complex numbers, of which a derivative need not be a matrix."""
+    """**Raises** `DTypeError` for complex numbers, of which a derivative need not be a matrix, and for objects."""
     for leaf in leaves:
+        if leaf.dtype.kind == "O":
+            raise DTypeError(f"[{name}] the {what} is {describe(leaf)}, which SciPy's matrices do not hold; use ad.jacobian")
         if leaf.dtype.kind == "c":
             raise DTypeError(f"[{name}] the {what} is {describe(leaf)}, and must be real; use the real and imaginary parts")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.arbitrary import filled, is_number, stored
 from arrayad.binding import innermost_trace
 from arrayad.errors import DTypeError, ShapeError, describe
 from arrayad.modes import current_mode
@@ -23,13 +24,14 @@ from arrayad.tensor import Tensor, freeze, handle
 
 def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
     """**Raises** `DTypeError` for integers and booleans, of which there is no derivative, and for what is no array."""
-    if all(x.__class__ is float or (hasattr(x, "dtype") and x.dtype.kind in "fc") for x in leaves):
+    if all(x.__class__ is float or (hasattr(x, "dtype") and x.dtype.kind in "fcO") for x in leaves):
         return
     for path, x in tree.paths(primals, "argument "):
-        x = x if x.__class__ is Tensor else np.asarray(x)
-        if x.dtype.kind not in "fc":
+        value = x if x.__class__ is Tensor else np.asarray(x)
+        if value.dtype.kind not in ("fcO" if hasattr(x, "dtype") or is_number(x) else "fc"):
             raise DTypeError(
-                f"[{name}] {path} is {describe(x)}; derivatives are of floating-point arguments only: write 3.0, or use astype"
+                f"[{name}] {path} is {describe(value)}; derivatives are of floating-point arguments only: "
+                "write 3.0, or use astype"
             )
 
 
@@ -55,21 +57,21 @@ def result_leaves(name: str, out: Any) -> tuple[list[Tensor], tree.Structure]:
 
 def is_array(leaf: Any) -> bool:
     """Whether a leaf of a result can be a Tensor."""
-    return leaf.__class__ is Tensor or isinstance(leaf, np.ndarray | np.generic) or is_weak(leaf)
+    return leaf.__class__ is Tensor or isinstance(leaf, np.ndarray | np.generic) or is_weak(leaf) or is_number(leaf)
 
 
 def seed(y: Tensor, ct: Any, name: str) -> Any:
     """A cotangent checked against its output, as a Tensor of the output's dtype, and conjugated as the sweep has it."""
-    ct = ct if ct.__class__ is Tensor else handle(np.array(ct))
+    ct = ct if ct.__class__ is Tensor else handle(stored(np.array(ct)))
     if ct.shape != y.shape:
         raise ShapeError(f"[{name}] the cotangent is {describe(ct)}, the output {describe(y)}; the shapes must agree")
     return conjugated(fitted(ct, aval(y.value), None)[0])
 
 
 @functools.cache
-def unit(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def unit(dtype: np.dtype[Any]) -> Tensor:
     """The number 1, the cotangent of a scalar result."""
-    return np.ones((), dtype)
+    return handle(filled((), 1, dtype))
 
 
 def own(g: Any) -> Tensor:
@@ -79,7 +81,7 @@ def own(g: Any) -> Tensor:
 
 
 def zeros_like(x: Any) -> Tensor:
-    return handle(np.zeros(x.shape, x.dtype))
+    return handle(filled(x.shape, 0, x.dtype))
 
 
 def split_aux(name: str, out: Any, has_aux: bool) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.arbitrary import stored
 from arrayad.errors import DTypeError
 from arrayad.primitives.arithmetic import add
 from arrayad.primitives.broadcasting import reduce_sum
@@ -228,9 +229,9 @@ class Run:
                 return tree.leaves(self.linear(*tree.unflatten(self.structure, seeds)))
             return tree.leaves(self.linear(tree.unflatten(self.shape, seeds)))
 
-        if len(directions) == 1:
+        if directions.shape[0] == 1:
             return [reshape(g, shape=(1, *g.shape)) for g in one(handle(directions[0]))]
-        return vmap(one)(directions)
+        return vmap(one)(handle(directions))
 
 
 def placed(found: tuple[Any, ...]) -> tuple[list[Any], tree.Structure, Callable[..., Any], Any]:
@@ -243,7 +244,7 @@ def placed(found: tuple[Any, ...]) -> tuple[list[Any], tree.Structure, Callable[
 def basis(like: Any, start: int, count: int) -> Any:
     """Unit arrays like this one, from number `start` on, at most `count`."""
     rows = min(count, like.size - start)
-    return np.eye(rows, like.size, start, dtype=like.dtype).reshape(rows, *like.shape)
+    return stored(np.eye(rows, like.size, start, dtype=like.dtype).reshape(rows, *like.shape))
 
 
 def columns_last(images: Tensor, shape: tuple[int, ...]) -> Tensor:

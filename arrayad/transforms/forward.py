@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.arbitrary import stored
 from arrayad.errors import DTypeError, ShapeError, describe
 from arrayad.modes import enable_grad
 from arrayad.readers.push import Push, like
@@ -78,7 +79,7 @@ def tangent_leaves(name: str, primals: Any, tangents: Any) -> list[Tensor | None
 def fitted_tangent(name: str, path: str, x: Any, t: Any) -> Tensor:
     """A tangent as a Tensor of its primal's shape and dtype."""
     x = x if x.__class__ is Tensor else np.asarray(x)
-    t = t if t.__class__ is Tensor else handle(np.array(t))
+    t = t if t.__class__ is Tensor else handle(stored(np.array(t)))
     if t.shape != x.shape:
         raise ShapeError(
             f"[{name}] the tangent of primal {path} is {describe(t)}, the primal {describe(x)}; the shapes must agree"

@@ -22,7 +22,7 @@ from arrayad.primitives.casting import fresh
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import aval
 from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, recorded
-from arrayad.tensor import Tensor, handle
+from arrayad.tensor import Tensor
 from arrayad.tracing import depends_on
 from arrayad.transforms.boundary import (
     check_differentiable,
@@ -153,7 +153,7 @@ def scalar_result(out: Any) -> list[Tensor]:
     if structure.kind is not None or leaves[0].shape != ():
         came = describe(leaves[0]) if structure.kind is None else f"a tree {structure}"
         raise ShapeError(f"[grad] the function must return a scalar, it returned {came}; sum it, or use vjp or jacobian")
-    if leaves[0].dtype.kind != "f":
+    if leaves[0].dtype.kind not in "fO":
         raise DTypeError(f"[grad] the function must return a real number, it returned {describe(leaves[0])}")
     return leaves
 
@@ -216,7 +216,7 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
     if cotangent is None:
         if y.shape != ():
             raise ShapeError(f"[backward] a cotangent is needed for {describe(y)}, which is no scalar; sum it, or pass one")
-        cotangent = handle(unit(y.dtype))
+        cotangent = unit(y.dtype)
     ct = seed(y, cotangent, "backward")
     release = not (create_graph if retain_graph is None else retain_graph)
     found = sweep([(recorded(y.history), ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)

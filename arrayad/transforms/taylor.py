@@ -45,14 +45,17 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> tuple[Any, Any]:
     leaves, structure = primal_leaves("jet", primals, series)
     order = common_order(series, len(primals))
     given = [tangent_leaves("jet", primals, [terms[k] for terms in series]) for k in range(order)]
-    facts = [[scaled(c, 1 / math.factorial(k)) for k, c in enumerate(column, 1)] for column in zip(*given, strict=True)]
+    facts = [
+        [c if c is None or k == 1 else c / math.factorial(k) for k, c in enumerate(column, 1)]
+        for column in zip(*given, strict=True)
+    ]
     reader = Jet(order)
     try:
         inputs = [reader.watch(x, fact) for x, fact in zip(leaves, facts, strict=True)]
         with enable_grad():  # a no_grad outside holds for the results, not for the transform's own work
             outputs, shape = result_leaves("jet", f(*tree.unflatten(structure, inputs)))
         terms = [
-            [own(scaled(c, float(math.factorial(k))), y) for k, c in enumerate(reader.of(y) or [None] * order, 1)]
+            [own(c if c is None or k == 1 else c * math.factorial(k), y) for k, c in enumerate(reader.of(y) or [None] * order, 1)]
             for y in outputs
         ]
         return tree.unflatten(shape, [released(y, reader) for y in outputs]), tree.unflatten(shape, terms)
@@ -69,10 +72,6 @@ def common_order(series: Any, count: int) -> int:
             f"[jet] one list of derivatives for each of {count} primals was needed, all of one length; ({came}) came"
         )
     return orders.pop() or 0
-
-
-def scaled(c: Any, factor: float) -> Any:
-    return c if c is None or factor == 1 else c * float(factor)
 
 
 def own(c: Any, y: Tensor) -> Tensor:
@@ -102,13 +101,13 @@ def taylor(f: Callable[..., Any], x: Any, order: int, direction: Any = None) -> 
     if order < 0:
         raise ValueError(f"[taylor] the order is {order}; it must be at least 0")
     if direction is None:
-        direction = tree.map(lambda leaf: np.ones_like(leaf.value if leaf.__class__ is Tensor else leaf), x)
-    still = tree.map(lambda leaf: np.zeros(np.shape(leaf.value if leaf.__class__ is Tensor else leaf)), x)
+        direction = tree.map(lambda leaf: np.ones(np.shape(leaf) if leaf.__class__ is not Tensor else leaf.shape), x)
+    still = tree.map(lambda leaf: np.zeros(np.shape(leaf) if leaf.__class__ is not Tensor else leaf.shape), x)
     first, series = jet(f, (x,), ([direction, *[still] * (max(order, 1) - 1)],))
     terms = iter(tree.leaves(series))
 
     def stacked(y: Tensor) -> Tensor:
-        found = [y, *(next(terms) * (1.0 / math.factorial(k)) for k in range(1, max(order, 1) + 1))]
+        found = [y, *(next(terms) / math.factorial(k) for k in range(1, max(order, 1) + 1))]
         return concat(*(reshape(c, shape=(1, *c.shape)) for c in found[: order + 1]), axis=0)
 
     return tree.map(stacked, first)
