@@ -291,7 +291,7 @@ def elements(name: str, text: str, names: tuple[str, ...], numpy: Callable[..., 
     def value(*xs: Any) -> Any:
         try:
             y = function(*xs)
-        except (ZeroDivisionError, ValueError):
+        except (ArithmeticError, ValueError):
             y = at_pole(numpy, xs)
         if y is True or y is False:
             return y

@@ -3,7 +3,9 @@
 The error of a derivative g at a point is given in units of ulp × max(1, κ): ulp is the spacing of the dtype at g (in the
 subnormal range the smallest subnormal), and κ = Σ |x[i] ∂g/∂x[i]| / |g| the condition number of g, by which any method
 that rounds its operands once may be off.  The truth comes from mpmath: central differences of the row's `mpmath` text with
-steps of 2^-100 of the operand or less, in as many bits as the differences cancel.  Needs the extra `arrayad[precision]`.
+steps of 2^-100 of the operand or less, in as many bits as the differences cancel.  Since these take a millisecond a point,
+all points are looked over first with our own derivatives in 40 digits, which are a hundred times as fast, and those count
+that could exceed the largest error found so far.  Needs the extra `arrayad[precision]`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 
 from arrayad import kernels
 from arrayad.elementwise import Elementwise, minus_one, one
+from arrayad.functions.creation import asarray, ones_like
 from arrayad.namespace import PUBLIC
 from arrayad.nn import functional
 from arrayad.primitive import OUTPUT, TABLE, operand_names
@@ -52,8 +55,8 @@ Kernel = Callable[[list[Array]], Array]
 class Subject:
     """A derivative under test: of a row, or of a function composed of rows, by one operand.
 
-    `kernel(backend, dtype)` gives a function from the operands to the values of function and derivative, or None where the
-    backend has no kernel of its own.
+    `kernel(backend)` gives a function from the operands to the values of function and derivative, or None where the
+    backend has no kernel of its own.  `function` is the public one.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Subject:
     i: int
     kernel: Callable[[str], Callable[[list[Array]], tuple[Array, Array]] | None]
     integers: dict[int, tuple[int, int]]
+    function: Callable[..., Any]
 
 
 @dataclass
@@ -132,7 +136,7 @@ def of_row(row: Elementwise, i: int) -> Subject:
         return compute
 
     operand = operand_names(row.arity)[i]
-    return Subject(row.name, operand, row.mpmath or "", row.arity, i, kernel, integers)
+    return Subject(row.name, operand, row.mpmath or "", row.arity, i, kernel, integers, row.apply)
 
 
 def in_c(large: Any) -> Callable[..., Array]:
@@ -161,7 +165,7 @@ def of_function(name: str, function: Callable[[Any], Any], mpmath: str) -> Subje
 
         return compute
 
-    return Subject(name, "x", mpmath, 1, 0, kernel, {})
+    return Subject(name, "x", mpmath, 1, 0, kernel, {}, function)
 
 
 # --- where it is measured ----------------------------------------------------------------------------------------------
@@ -294,24 +298,43 @@ def measure(subject: Subject, dtype: str, count: int, backends: tuple[str, ...] 
 
 def worst_of(subject: Subject, dtype: str, operands: list[Array], found: dict[str, tuple[Array, Array]]) -> dict[str, Worst]:
     """The largest error among derivatives (the second of each pair) where the function (the first) is finite."""
-    truth, worst = Truth(subject, dtype), {backend: Worst() for backend in found}
+    truth = Truth(subject, dtype)
     inside = np.logical_and.reduce([np.isfinite(y) for y, _ in found.values()])
     if subject.name in WITHIN:
         with np.errstate(all="ignore"):
             inside &= WITHIN[subject.name](*operands)
-    for k in np.flatnonzero(inside):
+    places = np.flatnonzero(inside)
+    near = in_40_digits(subject, [x[places] for x in operands])
+    return {backend: largest(truth, operands, g, places, near) for backend, (_, g) in found.items()}
+
+
+def in_40_digits(subject: Subject, operands: list[Array]) -> Array:
+    """The derivative by our own rules in arithmetic of 40 digits."""
+    mp, moving = mpmath_module().mp, subject.i
+    with mp.workdps(40), np.errstate(all="ignore"):
+        exact = [x if k in subject.integers else asarray(x).astype(object) for k, x in enumerate(operands)]
+        _, pull = vjp(lambda x: subject.function(*exact[:moving], x, *exact[moving + 1 :]), exact[moving])
+        return pull(ones_like(exact[moving]))[0].numpy()
+
+
+def largest(truth: Truth, operands: list[Array], g: Array, places: Array, near: Array) -> Worst:
+    """The largest error of a backend's derivatives `g`, of which `near` are known in 40 digits."""
+    worst = Worst(points=len(places))
+    mp = truth.mp
+    found = zip(g[places], near, strict=True)
+    bounds = np.array([error_of(mp, value, exact, 0.0) if mp.isfinite(exact) else np.inf for value, exact in found])
+    for place in np.argsort(-bounds, kind="stable"):
+        if bounds[place] <= worst.error:
+            break
+        k = places[place]
         point = tuple(x[k] for x in operands)
         try:
             exact, condition = truth.at(point)
         except (OutsideError, OverflowError):
             continue
-        if condition >= HOPELESS:
-            continue
-        for backend, (_, g) in found.items():
-            error = error_of(truth.mp, g[k], exact, condition)
-            worst[backend].points += 1
-            if error > worst[backend].error:
-                worst[backend].error, worst[backend].point = error, tuple(map(float, point))
+        error = error_of(truth.mp, g[k], exact, condition) if condition < HOPELESS else 0.0
+        if error > worst.error:
+            worst.error, worst.point = error, tuple(map(float, point))
     return worst
 
 
@@ -391,8 +414,8 @@ parts. x2 x1^(x2 − 1) loses the digits of a small exponent, and 1 / (1 + x²) 
 Written by `python -m arrayad precision --points {points} --write docs/precision.md`: the largest error, in units of
 ulp × max(1, κ), of {points:,} points of both signs, a third each log-spaced over all normal numbers, from 10⁻³ to 10³, and
 towards ±1. Those count where the function is finite and κ below 2⁵⁰. The truth is mpmath's, by differences in as many bits
-as they need. Where there is no C kernel NumPy's serves. arrayad {version}, NumPy {numpy}, instruction set {isa}, vector
-functions {vector}.
+as they need, for all points of which derivatives in 40 digits do not show that the error is smaller. Where there is no C
+kernel NumPy's serves. arrayad {version}, NumPy {numpy}, instruction set {isa}, vector functions {vector}.
 
 """
 

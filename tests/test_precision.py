@@ -109,6 +109,26 @@ def test_the_truth_agrees_with_closed_forms(name: str, derivative: Any, conditio
             assert number == pytest.approx(float(condition(mpf(x))), rel=1e-6, abs=1e-12)
 
 
+@pytest.mark.parametrize("subject", SUBJECTS, ids=name_of)
+def test_forty_digits_agree_with_differences(subject: Subject) -> None:
+    """What the points are looked over with shares no rule with the truth."""
+    operands = points(subject, 12, "float64")
+    with np.errstate(all="ignore"):
+        y = subject.kernel("numpy")(operands)[0]
+        inside = np.isfinite(y) & precision.WITHIN.get(subject.name, lambda *xs: np.True_)(*operands)
+    operands = [x[inside] for x in operands]
+    truth, seen = Truth(subject, "float64"), 0
+    for k, near in enumerate(precision.in_40_digits(subject, operands)):
+        try:
+            exact, condition = truth.at(tuple(x[k] for x in operands))
+        except (precision.OutsideError, OverflowError):
+            continue
+        if condition < 2.0**50:
+            seen += 1
+            assert abs(near - exact) <= abs(exact) * mpf(10) ** -18 * max(1, condition) + np.finfo(float).smallest_subnormal
+    assert seen
+
+
 def test_the_unit_of_error() -> None:
     one = mpf(1)
     assert error_of(mp, np.float64(1 + 2**-52), one, 0.0) == 1.0

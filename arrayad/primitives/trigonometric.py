@@ -63,13 +63,24 @@ sinc = elementwise(
     cost=25,
 )
 
+# Far from 0 by Leibniz's rule, whose terms cancel near it; there by the power series, which cancels far from it.
+SINC_DERIVATIVE = (
+    "sum(mp.binomial(x1, k) * mp.factorial(k) * (-1) ** k * mp.pi ** (x1 - k - 1) / x2 ** (k + 1)"
+    " * (mp.sinpi(x2), mp.cospi(x2), -mp.sinpi(x2), -mp.cospi(x2))[(x1 - k) % 4] for k in range(int(x1) + 1))"
+    " if abs(x2) > x1 + 1 else"
+    " (-1) ** int(x1 // 2) * mp.pi**x1 / (x1 + 1) * mp.hyp1f2((x1 + 1) / 2, 0.5, (x1 + 3) / 2, -((mp.pi * x2) ** 2) / 4)"
+    " if x1 % 2 == 0 else"
+    " (-1) ** int((x1 + 1) // 2) * mp.pi ** (x1 + 1) * x2 / (x1 + 2)"
+    " * mp.hyp1f2((x1 + 2) / 2, 1.5, (x1 + 4) / 2, -((mp.pi * x2) ** 2) / 4)"
+)
+
 sinc_derivative = elementwise(
     "sinc_derivative",
     """Derivatives of sinc, also at 0: y[i] = π^n ∫ t^n cos(π x2[i] t + n π/2) dt from 0 to 1, n = x1[i] = 0, 1, …""",
     numpy=circular.sinc_derivative,
     partials=(None, lambda x1, x2: sinc_derivative(x1 + 1, x2)),
     latex=r"\operatorname{{sinc}}^{{({x1})}}({x2})",
-    mpmath="mp.pi**x1 * mp.re(mp.expjpi(x1 / mp.mpf(2)) * mp.hyp1f1(x1 + 1, x1 + 2, mp.mpc(0, mp.pi * x2))) / (x1 + 1)",
+    mpmath=SINC_DERIVATIVE,
     samples=Samples(low=(0, -0.5), high=(4, 0.5), dtypes={0: "int64"}),
     cost=60,
     public=False,
