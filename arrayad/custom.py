@@ -17,7 +17,7 @@ import numpy as np
 from arrayad import testing, tree
 from arrayad.arbitrary import stored
 from arrayad.errors import DerivativeError, ShapeError, describe
-from arrayad.primitive import general
+from arrayad.primitive import every_operand, general
 from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.complex import conjugated
 from arrayad.primitives.picking import outputs
@@ -93,11 +93,6 @@ custom = general(
 )
 row: Any = custom.primitive  # type: ignore[attr-defined]
 row.batch = batch
-
-
-def every_operand(parents: tuple[Any, ...]) -> frozenset[int]:
-    """The residuals of a call: all its operands, for its rule."""
-    return frozenset(range(len(parents)))
 
 
 row.wanted = every_operand

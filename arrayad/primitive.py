@@ -24,6 +24,16 @@ from arrayad.shaped import Shaped, aval
 from arrayad.tape import Entry, merge, next_serial
 from arrayad.tensor import Tensor
 
+
+class Undefined:
+    """The tangent of an output that has none there: `DerivativeError` is raised where somebody uses it, if anybody does."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
 Operation = Callable[..., Tensor]
 """The function that applies a row."""
 
@@ -92,6 +102,11 @@ class Primitive:
     def operand_names(self, count: int) -> tuple[str, ...]:
         """`x`, or `x1`, `x2`, …"""
         return operand_names(count)
+
+
+def every_operand(parents: tuple[Any, ...]) -> frozenset[int]:
+    """The residuals of a row of any number of operands whose rules need all of them: `row.wanted`."""
+    return frozenset(range(len(parents)))
 
 
 OUTPUT = -1

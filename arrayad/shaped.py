@@ -60,11 +60,11 @@ class Bundle(tuple[Any, ...]):
 
     @property
     def size(self) -> int:
-        return sum(part.size for part in self)
+        return sum(part.size for part in self if part is not None)
 
     @property
     def nbytes(self) -> int:
-        return sum(part.nbytes for part in self)
+        return sum(part.nbytes for part in self if part is not None)
 
 
 def is_abstract(value: Any) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import arrayad as ad
 from arrayad.elementwise import Elementwise
 from arrayad.primitive import TABLE, Primitive
+from arrayad.primitives.picking import outputs
 from arrayad.shaped import Bundle
 from arrayad.tensor import Tensor
 
@@ -42,6 +43,8 @@ class Case:
 
     def draw(self, rng: np.random.Generator, i: int, shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
         samples = self.row.samples
+        if i in samples.make:
+            return np.asarray(samples.make[i](rng, shape), dtype=dtype)
         low, high = (b[i] if isinstance(b, tuple) else b for b in (samples.low, samples.high))
         kind = np.dtype(samples.dtypes.get(i, dtype)).kind
         if kind == "b":
@@ -117,3 +120,13 @@ def derivatives_of(case: Case, operands: list[Any]) -> list[Any]:
     primals = tuple(operands[i] for i in chosen)
     pulled = ad.vjp(function, *primals)[1](ct)
     return [x.value for x in (*pulled, ad.jvp(function, primals, tangents)[1])]
+
+
+def is_several(y: Any) -> bool:
+    """Whether an operation has several outputs."""
+    return y.__class__ is Bundle or (y.__class__ is Tensor and y.value.__class__ is Bundle)
+
+
+def joined(y: Any) -> Any:
+    """An operation's output; of several the elements of all, one after another."""
+    return ad.concat([ad.reshape(part, (part.size,)) for part in outputs(y)]) if is_several(y) else y

@@ -16,7 +16,9 @@ from typing import Any
 from arrayad.arbitrary import taken
 from arrayad.binding import bind
 from arrayad.elementwise import Elementwise, minus_one, one
-from arrayad.primitive import Primitive
+from arrayad.errors import DerivativeError
+from arrayad.primitive import Primitive, Undefined
+from arrayad.primitives.picking import output
 from arrayad.readers.push import Reader, like
 from arrayad.series import Rule, Series, known
 from arrayad.shaped import Bundle, Shaped, aval, is_weak
@@ -97,7 +99,7 @@ class Program:
         """The series of the derivative of each output."""
         moving = [not x.is_constant for x in xs]
         tape, found = rule_tape(row, moving, y[0], [x[0] for x in xs], params)
-        inputs = [*(derivative(x) for x, moves in zip(xs, moving, strict=True) if moves), y, *xs]
+        inputs = [*(derivative(x) for x, moves in zip(xs, moving, strict=True) if moves), *series_of_parts(y), *xs]
         values: dict[Any, Series] = dict(zip(tape.inputs, inputs, strict=True))
 
         def series_of(x: Any) -> Series:
@@ -139,6 +141,15 @@ def derivative(x: Series) -> Series:
     return Series(first, rule)
 
 
+def series_of_parts(y: Series) -> list[Series]:
+    """The series of each output of an operation; of a lone one it itself."""
+
+    def part_of(i: int) -> Series:
+        return Series(output(y[0], i), lambda k: None if y[k] is None else y[k][i])
+
+    return [part_of(i) for i in range(len(y[0].value))] if y[0].value.__class__ is Bundle else [y]
+
+
 def is_linear(row: Primitive) -> bool:
     """Whether the row is linear, or piecewise linear, in all its operands together."""
     if isinstance(row, Elementwise):
@@ -158,8 +169,10 @@ TAPES: dict[Any, tuple[Tape, list[bool]]] = {}
 
 def rule_tape(row: Primitive, moving: list[bool], y: Any, xs: list[Any], params: dict[str, Any]) -> tuple[Tape, list[bool]]:
     """The program of the row's JVP rule: inputs are the tangents of the operands that move, the output and the operands."""
-    avals = [operand_aval(row, x) for x in (y, *xs)]
-    key = (row, tuple(moving), tuple(avals), identified_params(params))
+    several = y.value.__class__ is Bundle
+    outs = list(aval(y.value)) if several else [operand_aval(row, y)]
+    avals = [operand_aval(row, x) for x in xs]
+    key = (row, tuple(moving), (*outs, *avals), identified_params(params))
     if key in TAPES:
         return TAPES[key]
     found: list[bool] = []
@@ -167,14 +180,17 @@ def rule_tape(row: Primitive, moving: list[bool], y: Any, xs: list[Any], params:
     def program(*inputs: Tensor) -> Any:
         rest = iter(inputs)
         tangents = [next(rest) if moves else None for moves in moving]
-        out = next(rest)
-        t = row.jvp(tangents, out, *rest, **params)  # type: ignore[misc]  # differentiable rows have one
+        out = [next(rest) for _ in outs]
+        t = row.jvp(tangents, Bundle(out) if several else out[0], *rest, **params)  # type: ignore[misc]  # there is one
         parts = t if t.__class__ is Bundle else (t,)
+        for part in parts:
+            if part.__class__ is Undefined:
+                raise DerivativeError(part.reason)
         found.extend(part is not None for part in parts)
         return [part for part in parts if part is not None]
 
-    tangents = [shaped for shaped, moves in zip(avals[1:], moving, strict=True) if moves]
-    tape = record(program, [*tangents, *avals])
+    tangents = [shaped for shaped, moves in zip(avals, moving, strict=True) if moves]
+    tape = record(program, [*tangents, *outs, *avals])
     if isinstance(row, Elementwise):
         TAPES[key] = tape, found
     return tape, found

@@ -13,6 +13,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from arrayad.arbitrary import taken
+from arrayad.errors import DerivativeError
+from arrayad.primitive import Undefined
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype
 from arrayad.primitives.complex import real
@@ -30,8 +32,14 @@ class Reader:
         self.known: WeakKeyDictionary[Key, Any] = WeakKeyDictionary()
 
     def of(self, x: Any) -> Any:
-        """What this reader knows of a value; None where it does not follow it."""
-        return self.known.get(x.history.key) if x.__class__ is Tensor and x.history.__class__ is Live else None
+        """What this reader knows of a value; None where it does not follow it.
+
+        **Raises** `DerivativeError` where that is undefined.
+        """
+        fact = self.known.get(x.history.key) if x.__class__ is Tensor and x.history.__class__ is Live else None
+        if fact.__class__ is Undefined:
+            raise DerivativeError(fact.reason)
+        return fact
 
     def watch(self, x: Tensor, fact: Any) -> Tensor:
         """A handle of its own on the value of `x`, which this reader follows from now on beside the older ones."""
@@ -72,8 +80,8 @@ class Push(Reader):
 
 def like(t: Any, value: Any) -> Any:
     """A tangent broadcast and cast to the shape and dtype of its primal."""
-    if t is None:
-        return None
+    if t is None or t.__class__ is Undefined:
+        return t
     if value.__class__ is Bundle:
         return Bundle(map(like, t, value))
     if t.__class__ is not Tensor:

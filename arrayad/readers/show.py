@@ -16,7 +16,7 @@ from arrayad.primitive import Primitive, operand_names
 from arrayad.readers.emit import derivative_tape, partial_tape
 from arrayad.readers.replay import evaluate
 from arrayad.readers.sweep import sweep
-from arrayad.shaped import is_weak
+from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import BACKWARD, Scope, recorded
 from arrayad.tensor import Tensor, handle, input_entry
 from arrayad.tracing import Tape, is_member
@@ -93,9 +93,12 @@ def display_width(text: str) -> int:
 
 def shown(value: Any) -> str:
     """A small value in short, nothing for a large or unknown one."""
+    value = value.value if value.__class__ is Tensor else value
     if value is None or value.size > SMALL:
         return ""
-    array = plain(array_in(value.value if value.__class__ is Tensor else value))
+    if value.__class__ is Bundle:
+        return f"  ({', '.join('0' if part is None else shown(part).strip() for part in value)})"
+    array = plain(array_in(value))
     text = np.array2string(array, formatter=SHORT, separator=", ")
     return f"  {' '.join(text.split())}"
 
