@@ -72,6 +72,7 @@ from arrayad.functions.indexing import compress as compress
 from arrayad.functions.shape import concat as concat
 from arrayad.functions.shape import concat as concatenate
 from arrayad.functions.reduction import count_nonzero as count_nonzero
+from arrayad.functions.linear_algebra import cross as cross
 from arrayad.functions.scan import cumprod as cumprod
 from arrayad.functions.scan import cumsum as cumsum
 from arrayad.functions.scan import cumulative_prod as cumulative_prod

@@ -14,7 +14,7 @@ import numpy as np
 
 from arrayad.allowance import Charged, charge
 from arrayad.arbitrary import array_in, stored, taken
-from arrayad.errors import AbstractValueError, AnomalyError, DTypeError, ShapeError, describe, user_line
+from arrayad.errors import AbstractValueError, AnomalyError, ArrayadError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
 from arrayad.shaped import WEAK, Bundle, aval, is_abstract
 from arrayad.tape import (
@@ -93,7 +93,7 @@ def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
 
 def explained(primitive: Any, values: Any, error: Exception) -> Exception:
     """The error that names the operation and what came, made of NumPy's."""
-    if isinstance(error, ShapeError | DTypeError | AbstractValueError):
+    if isinstance(error, ArrayadError):
         return error
     came = ", ".join(
         f"{name} is {describe(value)}" for name, value in zip(primitive.operand_names(len(values)), values, strict=True)

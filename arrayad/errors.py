@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -24,6 +26,10 @@ class DTypeError(ArrayadError, TypeError):
 
 class DerivativeError(ArrayadError, RuntimeError):
     """A derivative that does not exist, or a recording that has been released."""
+
+
+class LinAlgError(ArrayadError, np.linalg.LinAlgError):
+    """A matrix that has no inverse, no factor or no decomposition of the kind that was asked for."""
 
 
 class AbstractValueError(ArrayadError, TypeError):

@@ -20,6 +20,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PUBLIC: dict[str, Callable[..., Any]] = {}
 """The public functions of arrays by name, in the order of declaration."""
 
+LINALG: dict[str, Callable[..., Any]] = {}
+"""The functions that are public in `arrayad.linalg` alone, by name."""
+
 METHODS: dict[str, str] = {}
 """Tensor's methods that compute, and the public functions that they are."""
 
@@ -37,9 +40,17 @@ def expose(
         METHODS[method if isinstance(method, str) else name] = name
         attach(method if isinstance(method, str) else name, function)
     for word in (numpy,) if isinstance(numpy, str) else numpy or (name,):
-        theirs = getattr(np, word, None) or getattr(np.linalg, word, None)
-        if theirs is not None:
-            NUMPY[theirs] = function
+        for space in (np, np.linalg):
+            if hasattr(space, word):
+                NUMPY[getattr(space, word)] = function
+    return function
+
+
+def linalg(function: Function) -> Function:
+    """Make `function` public in `arrayad.linalg`, and for the function of its name in `numpy.linalg`, if there is one."""
+    LINALG[function.__name__] = function
+    if hasattr(np.linalg, function.__name__):
+        NUMPY[getattr(np.linalg, function.__name__)] = function
     return function
 
 

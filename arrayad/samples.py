@@ -17,7 +17,8 @@ class Samples:
     list of shapes, for a row of several a list of tuples of shapes; None asks for the elementwise kind's own list.  `params`:
     the keyword arguments to try, each with every shape, or functions of the shapes.  `dtypes`: those of the operands that
     are not real floating point (by position).  `avoid`: kinks, where differences say nothing.  `make`: what draws an operand
-    (by position) that has to be of a kind, such as a positive definite matrix, from a generator and its shape.
+    (by position) that has to be of a kind, such as a positive definite matrix, from a generator and its shape.  `lapack`:
+    whether the kernel is LAPACK's, which knows floats of 32 and 64 bits alone.
     """
 
     low: Any = -3.0
@@ -28,6 +29,7 @@ class Samples:
     dtypes: dict[int, str] = field(default_factory=dict)
     distinct: bool = False
     avoid: tuple[float, ...] = ()
+    lapack: bool = False
     make: dict[int, Callable[[Any, tuple[int, ...]], Any]] = field(default_factory=dict)
 
 

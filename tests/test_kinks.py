@@ -259,3 +259,32 @@ def test_no_nan_from_what_was_not_selected(name: str) -> None:
     first = np.asarray(ad.grad(f)(x))
     second = np.asarray(ad.grad(lambda x: ad.sum(ad.grad(f)(x)))(x))
     assert np.all(first[:2] == 0.0) and first[2] > 0 and np.all(second[:2] == 0.0) and second[2] < 0
+
+
+# --- linear algebra: the rest is in tests/functions/test_decompositions.py and test_linear_systems.py ---------------------
+
+
+def test_determinants_of_singular_matrices() -> None:
+    x = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_allclose(ad.grad(ad.linalg.det)(x), [[4, -2], [-2, 1]], rtol=1e-14)
+    twice = np.zeros((2, 2, 2, 2))
+    twice[0, 0, 1, 1] = twice[1, 1, 0, 0] = 1
+    twice[0, 1, 1, 0] = twice[1, 0, 0, 1] = -1
+    np.testing.assert_allclose(ad.hessian(ad.linalg.det)(x), twice, atol=1e-14)
+    np.testing.assert_array_equal(ad.grad(lambda x: ad.linalg.slogdet(x)[1])(x), [[np.inf, -np.inf], [-np.inf, np.inf]])
+
+
+def test_repeated_eigenvalues() -> None:
+    x = np.eye(2)
+    np.testing.assert_allclose(ad.grad(lambda x: ad.sum(ad.linalg.eigvalsh(x) ** 2))(x), 2 * x, atol=1e-15)
+    one = np.asarray(ad.grad(lambda x: ad.linalg.eigvalsh(x)[1])(x))
+    np.testing.assert_allclose(np.linalg.eigvalsh(one), [0, 1], atol=1e-15)  # a projector, as of either side
+    with pytest.raises(ad.errors.DerivativeError, match="are a cluster"):
+        ad.grad(lambda x: ad.linalg.eigh(x)[1][0, 1])(x)
+
+
+def test_ranks_that_are_not_full() -> None:
+    x = np.diag([2.0, 0.0])
+    np.testing.assert_allclose(ad.grad(lambda x: ad.sum(ad.linalg.pinv(x)))(x), [[-0.25, 0.25], [0.25, 0.0]], rtol=1e-14)
+    with pytest.raises(ad.errors.DerivativeError, match="linearly dependent"):
+        ad.grad(lambda x: ad.sum(ad.linalg.qr(x)[1]))(x)

@@ -18,7 +18,7 @@ import numpy as np
 
 import arrayad
 from arrayad.elementwise import Elementwise, minus_one, one
-from arrayad.namespace import PUBLIC
+from arrayad.namespace import LINALG, PUBLIC
 from arrayad.primitive import TABLE, operand_names
 from arrayad.readers.emit import c_expression, c_statements, derivative_tape, partial_tape
 from arrayad.readers.show import expression
@@ -186,10 +186,15 @@ def reference() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def documented() -> dict[str, Callable[..., Any]]:
+    """The public functions by the name under `arrayad`."""
+    return PUBLIC | {f"linalg.{name}": function for name, function in LINALG.items()}
+
+
 def families() -> dict[str, list[str]]:
     """The public names by family: the name of the module that defines them."""
     found: dict[str, list[str]] = {}
-    for name, function in PUBLIC.items():
+    for name, function in documented().items():
         title = family_module(function).rpartition(".")[2].replace("_", " ").capitalize()
         found.setdefault(title, []).append(name)
     return {title: sorted(names) for title, names in sorted(found.items())}
@@ -203,7 +208,7 @@ def family_module(function: Any) -> str:
 
 
 def section(name: str) -> list[str]:
-    function = PUBLIC[name]
+    function = documented()[name]
     row = getattr(function, "primitive", None)
     arguments = ", ".join(row_operands(row)) if row is not None else str(inspect.signature(function)).split(" ->")[0][1:-1]
     lines = [f"### `{name}({arguments})`", "", inspect.getdoc(function) or "", ""]

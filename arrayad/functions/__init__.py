@@ -2,10 +2,12 @@
 
 from arrayad.functions import (
     creation,
+    decompositions,
     einsum,
     elementwise,
     indexing,
     linear_algebra,
+    linear_systems,
     reduction,
     scan,
     shape,

@@ -10,12 +10,15 @@ import numpy as np
 from arrayad.constants import inverse
 from arrayad.errors import ShapeError, describe
 from arrayad.functions.creation import asarray
+from arrayad.functions.decompositions import svdvals
 from arrayad.functions.einsum import einsum
+from arrayad.functions.indexing import diagonal as axes_diagonal
 from arrayad.functions.reduction import Axis, count_of, floating, kept_dims, refuse_empty
 from arrayad.functions.reduction import max as largest
 from arrayad.functions.reduction import min as smallest
 from arrayad.functions.reduction import sum as total
-from arrayad.namespace import attach_operator, public
+from arrayad.functions.shape import moveaxis
+from arrayad.namespace import NUMPY, attach_operator, linalg, public
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.complex import absolute
 from arrayad.primitives.exponential import power
@@ -223,8 +226,9 @@ def kron(x: Any, y: Any) -> Tensor:
     return reshape(blocks, shape=tuple(i * j for i, j in zip(a, b, strict=True)))
 
 
-def trace(x: Any) -> Tensor:
-    """Sum of the diagonal of each matrix: y[…] = sum over i of x[…, i, i].  (`arrayad.trace` records programs.)
+@linalg
+def trace(x: Any, offset: int = 0, dtype: Any = None) -> Tensor:
+    """Sum of a diagonal of each matrix: y[…] = sum over i of x[…, i, i + offset].  (`arrayad.trace` records programs.)
 
     **Example**
 
@@ -232,11 +236,100 @@ def trace(x: Any) -> Tensor:
     >>> ad.linalg.trace([[1.0, 2.0], [3.0, 4.0]])
     Tensor(5.)
     """
+    return trace_along(x, offset, -2, -1, dtype, name="trace")
+
+
+def trace_along(
+    x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None, *, name: str = "trace"
+) -> Tensor:
+    """`numpy.trace`, whose matrices lie in the first two axes if nothing else is said."""
     x = asarray(x)
     if x.ndim < 2:
-        raise ShapeError(f"[trace] x is {describe(x)}; matrices are needed")
-    n = min(x.shape[-2:])
-    return einsum("...ii->...", x if x.shape[-1] == x.shape[-2] else x[..., :n, :n])
+        raise ShapeError(f"[{name}] x is {describe(x)}; matrices are needed")
+    if out is not None:
+        raise TypeError(f"[{name}] out was given; results are new Tensors")
+    return total(axes_diagonal(x, offset, axis1, axis2), -1, dtype)
+
+
+NUMPY[np.trace] = trace_along
+
+
+@linalg
+def diagonal(x: Any, offset: int = 0) -> Tensor:
+    """A diagonal of each matrix: y[…, i] = x[…, i, i + offset].  (`arrayad.diagonal` takes the first two axes, as NumPy's.)
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.linalg.diagonal([[[1.0, 2.0], [3.0, 4.0]]])
+    Tensor([[1., 4.]])
+    """
+    return axes_diagonal(x, offset, -2, -1)
+
+
+@public()
+def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
+    """Cross products of vectors of length 3 along `axis`: z[0] = x[1] y[2] - x[2] y[1], and so on in a circle.
+
+    **Raises** `ShapeError` for other lengths, and for other axes that do not broadcast.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    Tensor([0., 0., 1.])
+    """
+    x, y = asarray(x), asarray(y)
+    for operand in (x, y):
+        if operand.ndim == 0 or operand.shape[normalize_axis(axis, operand.ndim, "cross")] != 3:
+            raise ShapeError(f"[cross] vectors of length 3 along axis {axis} are needed; x is {describe(x)}, y is {describe(y)}")
+    x, y = moveaxis(x, axis, -1), moveaxis(y, axis, -1)
+    following, preceding = np.array([1, 2, 0]), np.array([2, 0, 1])
+    z = x[..., following] * y[..., preceding] - x[..., preceding] * y[..., following]
+    return moveaxis(z, -1, axis)
+
+
+@linalg
+def multi_dot(arrays: Any) -> Tensor:
+    """The product of several matrices in the order of fewest operations; the first and the last may be vectors.
+
+    **Raises** `ValueError` for fewer than two; `ShapeError` for what is no matrix, and inner sizes that differ.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.linalg.multi_dot([[1.0, 2.0], [[1.0, 0.0], [0.0, 1.0]], [3.0, 4.0]])
+    Tensor(11.)
+    """
+    factors = [asarray(x) for x in arrays]
+    if len(factors) < 2:
+        raise ValueError(f"[multi_dot] {len(factors)} matrices came; two at least are needed")
+    ends = factors[0].ndim, factors[-1].ndim
+    if ends[0] == 1:
+        factors[0] = reshape(factors[0], shape=(1, factors[0].size))
+    if ends[1] == 1:
+        factors[-1] = reshape(factors[-1], shape=(factors[-1].size, 1))
+    if any(x.ndim != 2 for x in factors):
+        raise ShapeError(f"[multi_dot] matrices are needed, and vectors at the ends; {', '.join(map(describe, factors))} came")
+    product = chained(factors)
+    kept = (product.shape[:1] if ends[0] == 2 else ()) + (product.shape[1:] if ends[1] == 2 else ())
+    return reshape(product, shape=kept)
+
+
+def chained(factors: list[Tensor]) -> Tensor:
+    """The product of matrices, split where that costs least: dynamic programming over all runs of factors."""
+    sizes = [factors[0].shape[0], *(x.shape[1] for x in factors)]
+    best: dict[tuple[int, int], tuple[int, int]] = {(i, i): (0, i) for i in range(len(factors))}
+    for length in range(1, len(factors)):
+        for i in range(len(factors) - length):
+            j = i + length
+            best[i, j] = min((best[i, k][0] + best[k + 1, j][0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j))
+
+    def product(i: int, j: int) -> Tensor:
+        split = best[i, j][1]
+        return factors[i] if i == j else matmul(product(i, split), product(split + 1, j))
+
+    return product(0, len(factors) - 1)
 
 
 # --- norms ----------------------------------------------------------------------------------------------------------
@@ -283,16 +376,20 @@ def root_of_sum(size: Tensor, ord: float, axes: tuple[int, ...], keepdims: bool)
     return where(is_zero, 0.0, power(where(is_zero, 1.0, sums), inverse(ord).beside(sums)))
 
 
-MATRIX_ORDERS = '"fro", 1, -1, inf and -inf (2, -2 and "nuc" need singular values)'
+MATRIX_ORDERS = '"fro", "nuc", 1, -1, 2, -2, inf and -inf'
 
 
 @public()
 def matrix_norm(x: Any, ord: Any = "fro", axis: tuple[int, int] = (-2, -1), keepdims: bool = False) -> Tensor:
     """Norm of each matrix: "fro" is the root of the sum of squares, 1 the largest sum of |x| down a column.
 
-    inf is the largest sum along a row; -1 and -inf are the smallest sums.
+    inf is the largest sum along a row; -1 and -inf are the smallest sums.  2 is the largest singular value, -2 the smallest,
+    and "nuc" the sum of all.
 
-    **Raises** `ValueError` for orders that need singular values.
+    **Raises** `ValueError` for other orders.
+
+    **Kinks** those of `maximum`, `abs` and `svdvals`: where singular values tie or vanish, the derivative is one of those that
+    lie between the one-sided ones.
 
     **Example**
 
@@ -307,6 +404,13 @@ def matrix_norm(x: Any, ord: Any = "fro", axis: tuple[int, int] = (-2, -1), keep
     axes = normalize_axes((down, across), x.ndim, "norm")
     if ord == "fro":
         return vector_norm(x, 2, axes, keepdims)
+    if ord in (2, -2, "nuc"):
+        values = svdvals(moveaxis(x, (down, across), (-2, -1)))
+        if ord == "nuc" or (ord == 2 and not values.shape[-1]):
+            norms = total(values, -1)
+        else:
+            norms = (largest if ord == 2 else smallest)(values, -1)
+        return kept_dims(norms, x, axes, keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
         raise ValueError(f"[norm] ord is {ord!r} of a matrix; supported are {MATRIX_ORDERS}")
     sums = total(absolute(x), down if abs(ord) == 1 else across, keepdims=True)
