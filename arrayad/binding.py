@@ -92,8 +92,8 @@ def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
 
 
 def explained(primitive: Any, values: Any, error: Exception) -> Exception:
-    """The error that names the operation and what came, made of NumPy's."""
-    if isinstance(error, ArrayadError):
+    """The error that names the operation and what came, made of NumPy's; what a user's function raises, as it is."""
+    if isinstance(error, ArrayadError) or not primitive.explains:
         return error
     came = ", ".join(
         f"{name} is {describe(value)}" for name, value in zip(primitive.operand_names(len(values)), values, strict=True)

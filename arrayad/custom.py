@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from arrayad import testing, tree
-from arrayad.arbitrary import stored
+from arrayad.arbitrary import is_number, stored
+from arrayad.control.program import captures_of
 from arrayad.errors import DerivativeError, ShapeError, describe
-from arrayad.primitive import every_operand, general
+from arrayad.primitive import Primitive, every_operand, operation
 from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.complex import conjugated
 from arrayad.primitives.picking import outputs
 from arrayad.samples import Samples
-from arrayad.shaped import Bundle
+from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import Traced, recorded
 from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import aval_of, record
@@ -38,11 +40,25 @@ class Call:
 
     `run(*xs)` gives the output's leaves.  `push(xs, tangents)` gives their tangents and `pull(xs, cts)` the operands'
     cotangents; None is zero on either side.  `batched` is the call of a batch, which the operands with axis 0 carry.
+    Calls of one `identity` are the same function.
     """
 
-    def __init__(self, name: str, run: Callable[..., Leaves]) -> None:
+    def __init__(self, name: str, identity: str, function: Callable[..., Leaves]) -> None:
         self.name = name
-        self.run = run
+        self.identity = identity
+        self.function = function
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return other.__class__ is self.__class__ and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def run(self, *xs: Any) -> Leaves:
+        return self.function(*xs)
 
     def push(self, xs: Leaves, tangents: Leaves) -> Leaves:
         raise TypeError(self.name)
@@ -53,21 +69,31 @@ class Call:
     def batched(self, axes: list[int | None]) -> Call:
         raise TypeError(self.name)
 
+    def release(self) -> None:
+        """Forget what was kept for a derivative."""
+
+    def captures(self) -> DerivativeError:
+        """The error of a function that looks at what its rule does not know of."""
+        return DerivativeError(
+            f"[{self.name}] the function captures a value that is being differentiated, of which its rule knows nothing; "
+            "pass it as an argument"
+        )
+
 
 def kernel(*values: Any, call: Call) -> Bundle:
     """The values of the output's leaves."""
     leaves = call.run(*map(handle, values))
     if any(y.history is not None for y in leaves):
-        raise DerivativeError(
-            f"[{call.name}] the function captures a value that is being differentiated, of which its rule knows nothing; "
-            "pass it as an argument"
-        )
+        raise call.captures()
     return Bundle(y.value for y in leaves)
 
 
 def shape(*avals: Any, call: Call) -> Bundle:
     """The shapes of the output's leaves, by a trace."""
-    return Bundle(map(aval_of, record(call.run, list(avals)).outputs))
+    tape = record(call.run, list(avals))
+    if captures_of([tape]):
+        raise call.captures()
+    return Bundle(map(aval_of, tape.outputs))
 
 
 def push(tangents: Any, y: Any, *xs: Any, call: Call) -> Bundle:
@@ -82,20 +108,22 @@ def batch(size: int, operands: Any, batched: Any, *, call: Call) -> Any:
     return custom(*operands, call=call.batched([0 if flag else None for flag in batched]))
 
 
-custom = general(
-    "custom",
-    """A function with a derivative rule of the user's: `call` holds both.""",
-    numpy=kernel,
-    shape=shape,
-    jvp=push,
-    vjp=pull,
-    samples=Samples(cases=[]),
-)
-row: Any = custom.primitive  # type: ignore[attr-defined]
-row.batch = batch
+class Row(Primitive):
+    """The row of custom functions: its rules may look at all operands, and its kernel is a user's code."""
+
+    explains = False
+
+    def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
+        return every_operand(parents)
+
+    def release(self, entry: Any) -> None:
+        entry.residuals = None
+        entry.params["call"].release()
 
 
-row.wanted = every_operand
+row = Row("custom", """A function with a derivative rule of the user's: `call` holds both.""", kernel, shape, Samples(cases=[]))
+row.jvp, row.vjp, row.batch = push, pull, batch
+custom = operation(row)
 
 
 def transposed(linear: Callable[..., Leaves], inputs: Leaves, cts: Leaves) -> Leaves:
@@ -129,31 +157,51 @@ class VJPCall(Call):
     a sweep that is recorded runs `forward` again, on what is recorded.
     """
 
-    def __init__(self, name: str, run: Any, forward: Callable[..., Any], backward: Callable[..., Leaves], keeps: bool) -> None:
-        super().__init__(name, self.run_forward if keeps else run)
-        self.plain_run = run
+    def __init__(
+        self,
+        name: str,
+        identity: str,
+        function: Callable[..., Leaves],
+        forward: Callable[..., Any],
+        backward: Callable[..., Leaves],
+        keeps: bool,
+    ) -> None:
+        super().__init__(name, identity, function)
         self.forward = forward
         self.backward = backward
         self.keeps = keeps
         self.kept: Any = None
 
-    def run_forward(self, *xs: Any) -> Leaves:
+    def run(self, *xs: Any) -> Leaves:
+        if not self.keeps:
+            return self.function(*xs)
         leaves, residuals = self.forward(*xs)
+        residuals = tree.map(own, residuals)
+        if any(r.history is not None for r in tree.leaves(residuals) if r.__class__ is Tensor):
+            raise self.captures()
         self.kept = [aval_of(y) for y in leaves], residuals
         return leaves
 
-    def pull(self, xs: Leaves, cts: Leaves) -> Leaves:
-        leaves, residuals = self.kept if self.keeps and all(x.history is None for x in xs) else self.forward(*xs)
-        full = [zeros_like(y) if ct is None else conjugated(ct) for y, ct in zip(leaves, cts, strict=True)]
-        return [None if g is None else conjugated(g) for g in self.backward(residuals, full)]
+    def release(self) -> None:
+        self.kept = None
 
-    def push(self, xs: Leaves, tangents: Leaves) -> Leaves:
-        leaves, residuals = self.forward(*xs)
+    def at(self, xs: Leaves) -> tuple[Callable[[Leaves], Leaves], Leaves]:
+        """The linear map from the output's cotangents to the operands', None being zero, and the output's leaves."""
+        usable = self.kept is not None and all(x.history is None for x in xs)
+        leaves, residuals = self.kept if usable else self.forward(*xs)
 
         def linear(cts: Leaves) -> Leaves:
             full = [zeros_like(y) if ct is None else conjugated(ct) for y, ct in zip(leaves, cts, strict=True)]
-            return [None if g is None else conjugated(g) for g in self.backward(residuals, full)]
+            return [conjugated(g) for g in self.backward(tree.map(own, residuals), full)]
 
+        return linear, leaves
+
+    def pull(self, xs: Leaves, cts: Leaves) -> Leaves:
+        linear, _ = self.at(xs)
+        return linear(cts)
+
+    def push(self, xs: Leaves, tangents: Leaves) -> Leaves:
+        linear, leaves = self.at(xs)
         return transposed(linear, leaves, tangents)
 
     def batched(self, axes: list[int | None]) -> VJPCall:
@@ -168,7 +216,15 @@ class VJPCall(Call):
             found = iter(vmap(example)(residuals, cts))
             return [over_examples(next(found), axis) if used else None for used, axis in zip(there, axes, strict=True)]
 
-        return VJPCall(self.name, vmap(self.plain_run, tuple(axes)), vmap(self.forward, tuple(axes)), backward, False)
+        function, forward = vmap(self.function, tuple(axes)), vmap(self.forward, tuple(axes))
+        return VJPCall(self.name, f"{self.identity} over {axes}", function, forward, backward, False)
+
+
+def own(x: Any) -> Any:
+    """An array as a Tensor of its own, which the rule may change in place; anything else itself."""
+    if x.__class__ is Tensor:
+        return handle(x.value, x.history)
+    return handle(freeze(np.asarray(x))) if isinstance(x, np.ndarray | np.generic) or is_number(x) else x
 
 
 def over_examples(g: Tensor, axis: int | None) -> Tensor:
@@ -179,8 +235,10 @@ def over_examples(g: Tensor, axis: int | None) -> Tensor:
 class JVPCall(Call):
     """A call with a JVP rule: `rule(xs, tangents)` gives the tangents of the output's leaves."""
 
-    def __init__(self, name: str, run: Any, rule: Callable[[Leaves, Leaves], Leaves]) -> None:
-        super().__init__(name, run)
+    def __init__(
+        self, name: str, identity: str, function: Callable[..., Leaves], rule: Callable[[Leaves, Leaves], Leaves]
+    ) -> None:
+        super().__init__(name, identity, function)
         self.rule = rule
 
     def push(self, xs: Leaves, tangents: Leaves) -> Leaves:
@@ -205,11 +263,7 @@ class JVPCall(Call):
             found = iter(vmap(example, (list(axes), [axes[i] for i in moving]))(xs, [tangents[i] for i in moving]))
             return [next(found) if used else None for used in there]
 
-        return JVPCall(self.name, vmap(self.run, tuple(axes)), rule)
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    return x.shape if x.__class__ is Tensor else np.shape(x)
+        return JVPCall(self.name, f"{self.identity} over {axes}", vmap(self.function, tuple(axes)), rule)
 
 
 # --- what the user decorates ---------------------------------------------------------------------------------------
@@ -221,96 +275,169 @@ class Custom:
     def __init__(self, function: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.identity = f"{id(self):x}"
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.parameters = inspect.signature(function)
+        self.parameters = signature_of(function)
         self.nondiff_argnums = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        for parameter in self.parameters.parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+                raise TypeError(
+                    f"[{self.name}] {parameter.name} can be passed by keyword only, which the rules of a custom function "
+                    "do not take; make it positional"
+                )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         bound = self.parameters.bind(*args, **kwargs)
-        bound.apply_defaults()
-        if bound.kwargs:
+        kinds = self.parameters.parameters
+        if named := [
+            name
+            for name in bound.arguments
+            if kinds[name].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        ]:
             raise TypeError(
-                f"[{self.name}] a function with a custom rule takes no keyword-only arguments; {list(bound.kwargs)} came"
+                f"[{self.name}] the rules of a custom function take no keyword-only arguments; {', '.join(named)} came"
             )
-        return self.applied(Arguments(self, list(bound.args)))
+        bound.apply_defaults()
+        arguments, operands = Arguments.of_call(self, list(bound.args))
+        y = custom(*operands, call=self.call(arguments, operands))
+        return arguments.output_tree(list(outputs(y)))
 
-    def applied(self, arguments: Arguments) -> Any:
-        """The output at these arguments."""
-
-        def run(*xs: Any) -> Leaves:
-            return arguments.flattened(self.function(*arguments.of(xs)))
-
-        y = custom(*arguments.leaves, call=self.call(arguments, run))
-        return tree.unflatten(arguments.output, list(outputs(y)))
-
-    def call(self, arguments: Arguments, run: Callable[..., Leaves]) -> Call:
+    def call(self, arguments: Arguments, operands: list[Tensor]) -> Call:
         """The call at these arguments."""
         raise TypeError(f"[{self.name}] no rule has been declared")
 
-    def checked(self, check: Any) -> None:
-        """Compare the rule with differences at the arguments `check`, if there are any."""
-        if check is not None:
-            testing.check_grads(self, tuple(check), order=1)
+    def checked(self, check: Any, *names: str) -> None:
+        """Compare the rule with differences at the arguments `check`, if there are any; if it is wrong, take it back."""
+        if check is None:
+            return
+        try:
+            testing.check_grads(self, check if isinstance(check, tuple | list) else (check,), order=1)
+        except Exception:
+            for name in names:
+                delattr(self, name)
+            raise
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """The parameters of a function; any number of positional ones where it does not say."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.Signature([inspect.Parameter("x", inspect.Parameter.VAR_POSITIONAL)])
 
 
 class Arguments:
-    """The arguments of a call: the leaves of those to differentiate by, and the others as they came."""
+    """The arguments of a call: what arrays they have, and how to put the arguments together from these.
+
+    Python's numbers stay what they are, and take the dtype of what they meet.  Nothing here holds an array.
+    """
+
+    @classmethod
+    def of_call(cls, owner: Custom, args: list[Any]) -> tuple[Arguments, list[Tensor]]:
+        """The arguments, and their arrays as Tensors."""
+        found = cls(owner, args)
+        leaves = tree.leaves(tuple(args[i] for i in found.dynamic))
+        return found, [own(x) for x in leaves if not is_weak(x)]
 
     def __init__(self, owner: Custom, args: list[Any]) -> None:
         self.name = owner.name
-        self.args = args
-        self.static = sorted(position % len(args) for position in owner.nondiff_argnums)
-        self.dynamic = [i for i in range(len(args)) if i not in self.static]
+        for position in owner.nondiff_argnums:
+            if not -len(args) <= position < len(args):
+                raise TypeError(f"[{self.name}] nondiff_argnums has {position}, but there are {len(args)} arguments")
+        static = {position % len(args) for position in owner.nondiff_argnums}
+        self.static = {i: args[i] for i in sorted(static)}
+        self.dynamic = [i for i in range(len(args)) if i not in static]
         names = list(owner.parameters.parameters)
-        self.names = [names[i] if i < len(names) else f"argument {i}" for i in self.dynamic]
-        for i, name in zip(self.dynamic, self.names, strict=True):
-            for path, leaf in tree.paths(args[i], name):
+        self.paths = []
+        for i in self.dynamic:
+            for path, leaf in tree.paths(args[i], names[i] if i < len(names) else f"argument {i}"):
                 if not is_array(leaf):
                     raise TypeError(
                         f"[{self.name}] {path} is {type(leaf).__name__}, not an array; name its position in nondiff_argnums"
                     )
+                self.paths.append(path)
         leaves, self.structure = tree.flatten(tuple(args[i] for i in self.dynamic))
-        self.leaves = [x if x.__class__ is Tensor else handle(freeze(np.asarray(x))) for x in leaves]
-        self.nondiff = [args[i] for i in self.static]
-        self.output: Any = None
+        self.leaves = [x if is_weak(x) else aval_of(own(x) if is_number(x) else x) for x in leaves]
+        self.output: tuple[tree.Structure, list[Any]] | None = None
+        kept = [x if is_weak(x) else id(x) for x in self.static.values()], [x for x in self.leaves if is_weak(x)]
+        self.identity = f"{self.name} {owner.identity} {self.structure} {kept}"
 
-    def of(self, leaves: Any) -> list[Any]:
-        """All arguments, with these leaves."""
-        full = list(self.args)
-        for i, x in zip(self.dynamic, tree.unflatten(self.structure, list(leaves)), strict=True):
-            full[i] = x
-        return full
+    @property
+    def nondiff(self) -> list[Any]:
+        """The arguments that the rules get first."""
+        return list(self.static.values())
 
-    def flattened(self, out: Any) -> Leaves:
-        """The leaves of an output, whose structure is remembered."""
-        leaves, self.output = result_leaves(self.name, out)
+    def trees(self, arrays: Leaves) -> tuple[Any, ...]:
+        """The arguments to differentiate by, with these arrays."""
+        rest = iter(arrays)
+        return tuple(tree.unflatten(self.structure, [x if is_weak(x) else next(rest) for x in self.leaves]))
+
+    def tangents(self, arrays: Leaves) -> tuple[Any, ...]:
+        """The tangents of the arguments: None for an integer, zero for a Python number."""
+        rest = iter(arrays)
+        zeros = {float: 0.0, complex: 0j}
+        return tuple(tree.unflatten(self.structure, [zeros.get(type(x)) if is_weak(x) else next(rest) for x in self.leaves]))
+
+    def complete(self, trees: Any) -> list[Any]:
+        """All arguments in order, given those to differentiate by."""
+        full = self.static | dict(zip(self.dynamic, trees, strict=True))
+        return [full[i] for i in range(len(full))]
+
+    def flattened(self, out: Any, source: str = "the function") -> Leaves:
+        """The leaves of an output.
+
+        **Raises** `ShapeError` where it is unlike that of an earlier run.
+        """
+        leaves, structure = result_leaves(self.name, out)
+        if self.output is None:
+            self.output = structure, [y.shape for y in leaves]
+        if self.output != (structure, [y.shape for y in leaves]):
+            before = describe_output(*self.output)
+            now = describe_output(structure, [y.shape for y in leaves])
+            raise ShapeError(f"[{self.name}] {source} returned {now}, where the output is {before}; they must agree")
         return leaves
 
-    def trees(self, leaves: Leaves) -> tuple[Any, ...]:
-        """The arguments to differentiate by, with these leaves."""
-        return tuple(tree.unflatten(self.structure, leaves))
+    def output_tree(self, leaves: Leaves) -> Any:
+        """A tree like the output, with these leaves."""
+        assert self.output is not None
+        return tree.unflatten(self.output[0], leaves)
 
-    def given(self, found: Any, what: str) -> Leaves:
-        """The leaves that a rule gave for the arguments: None, or a tree with None, for zero.
+    def given(self, found: Any) -> Leaves:
+        """The cotangents of the arrays that a rule gave: None, or a tree with None, for zero.
 
         **Raises** `ShapeError` where they do not fit.
         """
         whole = tree.unflatten(self.structure, self.leaves)
         try:
-            leaves = tree.spread(found, whole)
+            leaves = tree.matched(found, whole)
         except ValueError as error:
-            raise ShapeError(f"[{self.name}] the {what} must be a tuple like the arguments, or None for zero; {error}") from None
-        paths = [path for name, arg in zip(self.names, whole, strict=True) for path, _ in tree.paths(arg, name)]
+            raise ShapeError(
+                f"[{self.name}] backward must return a tuple with a cotangent for each argument, or None for zero; {error}"
+            ) from None
         result: Leaves = []
-        for path, x, g in zip(paths, self.leaves, leaves, strict=True):
-            if g is None or x.dtype.kind not in "fcO":
-                result.append(None)
-                continue
-            g = g if g.__class__ is Tensor else handle(stored(np.asarray(g)))
-            if g.shape != x.shape:
-                raise ShapeError(f"[{self.name}] the {what} of {path} is {describe(g)}, {path} {describe(x)}; shapes must agree")
-            result.append(g)
+        for path, x, g in zip(self.paths, self.leaves, leaves, strict=True):
+            if not is_weak(x):
+                result.append(fitting(g, x, f"[{self.name}] the cotangent of {path}") if x.dtype.kind in "fcO" else None)
         return result
+
+
+def describe_output(structure: tree.Structure, shapes: list[Any]) -> str:
+    return f"{structure} of shapes {', '.join(map(str, shapes))}" if structure.kind else f"an array of shape {shapes[0]}"
+
+
+def fitting(g: Any, x: Any, what: str) -> Any:
+    """A tangent or cotangent as a Tensor, checked against its primal.
+
+    **Raises** `ShapeError` for another shape, `TypeError` for what is no array.
+    """
+    if g is None:
+        return None
+    if not is_array(g):
+        raise TypeError(f"{what} is {type(g).__name__}, not an array; return None for zero")
+    g = g if g.__class__ is Tensor else handle(stored(np.asarray(g)))
+    if g.shape != x.shape:
+        raise ShapeError(f"{what} is {describe(g)}, its primal {describe(x)}; the shapes must agree")
+    return g
 
 
 class custom_vjp(Custom):  # a decorator
@@ -343,25 +470,29 @@ class custom_vjp(Custom):  # a decorator
         """Declare the rule; `check`, a tuple of arguments, has it compared with differences there at once."""
         self.forward = forward
         self.backward = backward
-        self.checked(check)
+        self.checked(check, "forward", "backward")
 
-    def call(self, arguments: Arguments, run: Callable[..., Leaves]) -> Call:
+    def call(self, arguments: Arguments, operands: list[Tensor]) -> Call:
         if not hasattr(self, "forward"):
             raise DerivativeError(f"[{self.name}] no rule has been declared; call {self.name}.defvjp(forward, backward)")
+        rule_forward, rule_backward = self.forward, self.backward
+
+        def function(*xs: Any) -> Leaves:
+            return arguments.flattened(self.function(*arguments.complete(arguments.trees(list(xs)))))
 
         def forward(*xs: Any) -> tuple[Leaves, Any]:
-            pair = self.forward(*arguments.of(xs))
+            pair = rule_forward(*arguments.complete(arguments.trees(list(xs))))
             if not (isinstance(pair, tuple) and len(pair) == 2):
                 raise TypeError(f"[{self.name}] forward must return (output, residuals), it returned {type(pair).__name__}")
-            return arguments.flattened(pair[0]), pair[1]
+            return arguments.flattened(pair[0], "forward"), pair[1]
 
         def backward(residuals: Any, cts: Leaves) -> Leaves:
-            found = self.backward(*arguments.nondiff, residuals, tree.unflatten(arguments.output, cts))
-            return arguments.given(tuple(found) if isinstance(found, list) else found, "cotangent")
+            found = rule_backward(*arguments.nondiff, residuals, arguments.output_tree(cts))
+            return arguments.given(tuple(found) if found.__class__ is list else found)
 
-        entries = [recorded(x.history) for x in arguments.leaves]
+        entries = [recorded(x.history) for x in operands]
         keeps = any(entries) and not any(isinstance(entry, Traced) for entry in entries)
-        return VJPCall(self.name, run, forward, backward, keeps)
+        return VJPCall(self.name, arguments.identity, function, forward, backward, keeps)
 
 
 class custom_jvp(Custom):  # a decorator
@@ -392,37 +523,45 @@ class custom_jvp(Custom):  # a decorator
     def defjvp(self, rule: Callable[..., Any], *, check: Any = None) -> None:
         """Declare the rule; `check`, a tuple of arguments, has it compared with differences there at once."""
         self.rule = rule
-        self.checked(check)
+        self.checked(check, "rule")
 
     def defjvps(self, *rules: Callable[..., Any] | None, check: Any = None) -> None:
-        """Declare a rule for each argument, whose terms are added."""
+        """Declare a rule `rule(t, out, *args)` for each argument that may be differentiated by; their terms are added."""
 
-        def rule(primals: Any, tangents: Any) -> tuple[Any, Any]:
-            out = self(*primals)
-            terms = [
-                term(t, out, *primals) for term, t in zip(rules, tangents, strict=True) if term is not None and t is not None
-            ]
-            return out, tree.map(lambda *parts: functools.reduce(lambda a, b: a + b, parts), *terms) if terms else None
+        def rule(*parts: Any) -> tuple[Any, Any]:
+            *nondiff, primals, tangents = parts
+            if len(rules) != len(primals):
+                raise TypeError(f"[{self.name}] defjvps was given {len(rules)} rules for {len(primals)} arguments")
+            positions = iter(nondiff)
+            count = len(nondiff) + len(primals)
+            static = {position % count for position in self.nondiff_argnums}
+            rest = iter(primals)
+            args = [next(positions) if i in static else next(rest) for i in range(count)]
+            out = self(*args)
+            pairs = [(term, t) for term, t in zip(rules, tangents, strict=True) if term is not None and t is not None]
+            terms = [term(t, out, *args) for term, t in pairs]
+            return out, tree.map(lambda *addends: functools.reduce(operator.add, addends), *terms) if terms else None
 
         self.defjvp(rule, check=check)
 
-    def call(self, arguments: Arguments, run: Callable[..., Leaves]) -> Call:
+    def call(self, arguments: Arguments, operands: list[Tensor]) -> Call:
         if not hasattr(self, "rule"):
             raise DerivativeError(f"[{self.name}] no rule has been declared; call {self.name}.defjvp(rule)")
+        declared = self.rule
+
+        def function(*xs: Any) -> Leaves:
+            return arguments.flattened(self.function(*arguments.complete(arguments.trees(list(xs)))))
 
         def rule(xs: Leaves, tangents: Leaves) -> Leaves:
             full = [zeros_like(x) if t is None and x.dtype.kind in "fcO" else t for x, t in zip(xs, tangents, strict=True)]
-            pair = self.rule(*arguments.nondiff, arguments.trees(xs), arguments.trees(full))
+            pair = declared(*arguments.nondiff, arguments.trees(xs), arguments.tangents(full))
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise TypeError(f"[{self.name}] the rule must return (output, tangent), it returned {type(pair).__name__}")
-            out = tree.leaves(pair[0])
+            outs = arguments.flattened(pair[0], "the rule")
             try:
-                found = tree.spread(pair[1], pair[0])
+                found = tree.matched(pair[1], pair[0])
             except ValueError as error:
                 raise ShapeError(f"[{self.name}] output and tangent must be trees of one structure; {error}") from None
-            for y, t in zip(out, found, strict=True):
-                if t is not None and shape_of(t) != shape_of(y):
-                    raise ShapeError(f"[{self.name}] the tangent is {describe(t)}, the output {describe(y)}; shapes must agree")
-            return [t if t is None or t.__class__ is Tensor else handle(stored(np.asarray(t))) for t in found]
+            return [fitting(t, y, f"[{self.name}] a tangent of the output") for y, t in zip(outs, found, strict=True)]
 
-        return JVPCall(self.name, run, rule)
+        return JVPCall(self.name, arguments.identity, function, rule)

@@ -59,6 +59,7 @@ class Primitive:
     takes_weak = False
     is_view = False
     differentiable = True
+    explains = True  # NumPy's errors are put into our words
 
     def __init__(self, name: str, doc: str, numpy: Callable[..., Any], shape: Callable[..., Any], samples: Samples) -> None:
         if name in TABLE:
@@ -98,6 +99,10 @@ class Primitive:
         found = [need for parent, need in zip(parents, needs, strict=True) if parent is not None]
         wanted = frozenset().union(*found)
         return frozenset(i if i >= 0 else len(parents) for i in wanted)
+
+    def release(self, entry: Entry) -> None:
+        """Forget what was kept for the derivative of an entry."""
+        entry.residuals = None
 
     def operand_names(self, count: int) -> tuple[str, ...]:
         """`x`, or `x1`, `x2`, …"""

@@ -193,3 +193,23 @@ def spread(prefix: Any, tree: Any) -> list[Any]:
     if below is None or above[:2] != below[:2]:
         raise ValueError(f"the trees differ: {flatten(prefix)[1]} and {flatten(tree)[1]}")
     return [leaf for pair in zip(above[2], below[2], strict=True) for leaf in spread(*pair)]
+
+
+def matched(given: Any, tree: Any) -> list[Any]:
+    """For each leaf of `tree` that of `given`, a tree of the same structure in which None may stand for any part.
+
+    **Raises** `ValueError` where the structures differ.
+
+    **Example**
+
+    >>> matched([None, 2.0], [{"a": 1.0, "b": 2.0}, 3.0])
+    [None, None, 2.0]
+    """
+    if given is None:
+        return [None] * len(leaves(tree))
+    above, below = split(given), None if tree is None else split(tree)
+    if above is None and below is None and tree is not None:
+        return [given]
+    if above is None or below is None or above[:2] != below[:2]:
+        raise ValueError(f"the trees differ: {flatten(given)[1]} and {flatten(tree)[1]}")
+    return [leaf for pair in zip(above[2], below[2], strict=True) for leaf in matched(*pair)]

@@ -1,7 +1,7 @@
 """Difference formulas, the step that suits them, and the errors that remain: truncation and round-off.
 
-A formula of order p with step h is off by c hᵖ, since it ends a Taylor series, and by about eps |f| / h, since it
-subtracts nearly equal numbers; the best h balances the two.
+A formula of order p for the m-th derivative is off by c hᵖ with the step h, since it ends a Taylor series, and by about
+eps |f| / hᵐ, since it subtracts nearly equal numbers; the best h, of the size of eps^(1 / (p + m)), balances the two.
 
 **Source** Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, Math. Comp. 51 (1988); Press et al.,
 Numerical Recipes, 3rd ed. (2007), section 5.7.
@@ -9,10 +9,17 @@ Numerical Recipes, 3rd ed. (2007), section 5.7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+EPS = float(np.finfo(np.float64).eps)
+COMPLEX_STEP = 1e-20
 
 
 class Formula(NamedTuple):
@@ -32,6 +39,14 @@ FORMULAS: dict[tuple[str, int], Formula] = {
     ("central", 4): Formula((-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12), 4),
     ("central", 6): Formula((-3, -2, -1, 1, 2, 3), (-1 / 60, 3 / 20, -3 / 4, 3 / 4, -3 / 20, 1 / 60), 6),
 }
+
+
+MIDDLE: dict[tuple[int, ...], tuple[float, ...]] = {
+    (-1, 1): (1 / 2, 1 / 2),
+    (-2, -1, 1, 2): (-1 / 6, 2 / 3, 2 / 3, -1 / 6),
+    (-3, -2, -1, 1, 2, 3): (1 / 20, -3 / 10, 3 / 4, 3 / 4, -3 / 10, 1 / 20),
+}
+"""What f(0) is by interpolation between the offsets of a central formula."""
 
 
 class Difference(NamedTuple):
@@ -59,32 +74,119 @@ def formula(method: str, order: int | None) -> Formula:
     return FORMULAS[method, min(orders) if order is None else order]
 
 
-def best_step(rule: Formula, scale: float, eps: float) -> float:
+def best_step(rule: Formula, scale: float, eps: float = EPS, derivatives: int = 1, least: float = 0.0) -> float:
     """The step that balances truncation and round-off for a function whose derivatives are of the size of the function.
 
-    `scale`: the length over which the function changes, |x| or 1.
+    A power of two, which is added to most numbers without rounding.
+
+    **Parameters** `scale`: the length over which the function changes; `eps`: the relative error of its values;
+    `derivatives`: how often it is differentiated; `least`: a shorter step does nothing.
     """
-    return float(scale) * eps ** (1.0 / (rule.order + 1))
+    best = max(float(scale) * eps ** (1.0 / (rule.order + derivatives)), least)
+    return math.ldexp(1.0, round(math.log2(best)))
 
 
-def difference(f: Callable[[float], Any], rule: Formula, h: float, eps: float) -> Difference:
-    """f'(0) by a formula; the truncation error from a second estimate with twice the step.
+def least_step(x: Array, direction: Array) -> float:
+    """A step that moves the elements of `x` by more than their own rounding."""
+    moves = (direction != 0) & np.isfinite(x)
+    return float(np.max(8 * np.spacing(np.abs(x[moves])) / np.abs(direction[moves]), initial=0.0))
 
-    `f` may give an array; `eps` is the relative error of its values.
+
+def accuracy(rules: Sequence[Formula], eps: float = EPS) -> float:
+    """The relative error of a difference with the best step."""
+    order = min(rule.order for rule in rules)
+    return float(eps ** (order / (order + len(rules))))
+
+
+Evaluate = Callable[[list[tuple[float, ...]]], list[Array]]
+"""The function's values at some displacements, one number for each direction."""
+
+
+def difference(
+    evaluate: Evaluate, rules: Sequence[Formula], steps: Sequence[float], eps: float = EPS
+) -> tuple[Difference, Array]:
+    """The mixed derivative at 0 along some directions, by a formula for each of them, and the value there by interpolation.
+
+    The truncation error is estimated by a second difference with twice the steps, the round-off error from the size of
+    what is added.  A function that changes faster than the steps tell gives itself away where the interpolation is wrong.
     """
-    values = {k: np.asarray(f(k * h)) for k in rule.offsets}
-    wide = {k: values[2 * k] if 2 * k in values else np.asarray(f(2 * k * h)) for k in rule.offsets}
-    near = sum(w * values[k] for k, w in zip(rule.offsets, rule.weights, strict=True)) / h
-    far = sum(w * wide[k] for k, w in zip(rule.offsets, rule.weights, strict=True)) / (2 * h)
-    size = sum(abs(w) * np.abs(values[k]) for k, w in zip(rule.offsets, rule.weights, strict=True))
-    return Difference(near, np.abs(near - far) / (2**rule.order - 1), eps * size / h)
+    grid = list(itertools.product(*(range(len(rule.offsets)) for rule in rules)))
+    offsets = [tuple(rule.offsets[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
+    weights = [math.prod(rule.weights[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
+    between = [math.prod(middle(rule)[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
+    wanted = dict.fromkeys([*offsets, *(tuple(2 * k for k in offset) for offset in offsets)])
+    places = [tuple(k * h for k, h in zip(offset, steps, strict=True)) for offset in wanted]
+    values = dict(zip(wanted, map(np.asarray, evaluate(places)), strict=True))
+    near = [values[offset] for offset in offsets]
+    far = [values[tuple(2 * k for k in offset)] for offset in offsets]
+    volume = math.prod(steps)
+    with np.errstate(all="ignore"):
+        value = total(weights, near) / volume
+        wider = total(weights, far) / (volume * 2 ** len(rules))
+        size = total(map(abs, weights), map(np.abs, near)) / volume
+        order = min(rule.order for rule in rules)
+        return Difference(value, np.abs(value - wider) / (2**order - 1), eps * size), total(between, near)
 
 
-def complex_step(f: Callable[[complex], Any], eps: float) -> Difference:
-    """f'(0) as Im f(ih)/h with a tiny h, which subtracts nothing: for real-analytic functions of complex numbers.
+def middle(rule: Formula) -> tuple[float, ...]:
+    """The weights by which the formula's values give that at 0."""
+    return MIDDLE.get(rule.offsets) or tuple(float(k == 0) for k in rule.offsets)
 
-    **Source** Squire & Trapp, SIAM Review 40 (1998).
+
+def total(weights: Iterable[float], values: Iterable[Array]) -> Array:
+    """Σ weights[k] values[k]."""
+    return np.asarray(sum(w * y for w, y in zip(weights, values, strict=True)))
+
+
+def lengths(x: Array, direction: Array) -> list[float]:
+    """Lengths over which a function may change from `x` along a direction, the likeliest first; always as many."""
+    moves = direction != 0
+    steep = np.abs(direction[moves])
+    sizes = np.abs(x[moves])
+    sizes = np.where(np.isfinite(sizes), sizes, 1.0)
+    if not steep.size:
+        return [1.0] * 13
+    first = float(np.min(np.maximum(sizes, 0.1) / steep))
+    own = float(np.min(sizes / steep, where=sizes > 0, initial=np.inf))
+    own = own if own < np.inf else first
+    smaller = [length * 10.0**-k for k in (2, 4, 6, 8) for length in (first, own)]
+    return [first, own, float(1 / np.max(steep)), *smaller, 1e2 * first, 1e4 * first]
+
+
+def settled(
+    attempt: Callable[..., tuple[Difference, Array]],
+    candidates: Sequence[tuple[float, ...]],
+    base: Array,
+    rules: Sequence[Formula],
+    eps: float = EPS,
+) -> Difference:
+    """The best difference, element by element, of those over some lengths; the first that is good ends the search.
+
+    The best has the smallest estimated error, not in itself, since a step that is far too long makes all numbers small, but
+    beside the derivatives that a function of the size of its values has over such a length.
+
+    **Parameters** `attempt`: the difference, and the value by interpolation, with the steps that suit a length in each
+    direction; `base`: the function's value; where it is not finite, nothing is expected of the difference.
     """
-    h = 1e-20
-    value = np.imag(np.asarray(f(1j * h))) / h
-    return Difference(value, np.zeros_like(value), eps * np.abs(value))
+    there = np.isfinite(base)
+    enough = 1e3 * accuracy(rules, eps)
+    unit = eps ** (len(rules) / (min(rule.order for rule in rules) + len(rules)))  # the steps' product over the lengths'
+    best: Difference | None = None
+    lowest: Any = np.inf
+    with np.errstate(all="ignore"):
+        for given in dict.fromkeys(candidates):
+            found, middle = attempt(*given)
+            natural = found.roundoff / eps * unit
+            score = found.error / np.maximum(np.abs(found.value), natural)
+            score = np.where(found.error == 0, 0.0, score)
+            misfit = np.abs(base - middle) > 1e-3 * np.maximum(np.abs(base), np.abs(middle) + natural * math.prod(given))
+            score = np.where(np.isnan(score), np.inf, np.where(misfit, 1.0 + score / EPS, score))
+            taken = score < lowest
+            best = (
+                found if best is None else Difference(*(np.where(taken, new, old) for new, old in zip(found, best, strict=True)))
+            )
+            lowest = np.minimum(score, lowest)
+            if np.all(lowest <= enough, where=there):
+                break
+    assert best is not None
+    return best

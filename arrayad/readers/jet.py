@@ -53,7 +53,7 @@ class Program:
 
     def __init__(self, order: int) -> None:
         self.order = order
-        self.made: dict[Any, tuple[list[Series], Series]] = {}
+        self.made: dict[Any, tuple[Any, Series]] = {}
 
     def series(self, row: Primitive, xs: list[Series], params: dict[str, Any], first: Tensor | None = None) -> Series:
         """The series of an operation's result; `first` is its value, where that is known."""
@@ -62,7 +62,7 @@ class Program:
             if first is None:
                 first = bind(row, tuple(x[0] for x in xs), params)
             y = Series(first)
-            self.made[key] = xs, y  # the operands too: their identity must not be another's
+            self.made[key] = (xs, params), y  # operands and parameters too: their identity must not be another's
             if row.differentiable and not all(x.is_constant for x in xs):
                 fitting = [Series(handle(taken(x[0], first.value.dtype))) if is_weak(x[0]) else x for x in xs]
                 y.rule = self.fitted(self.rule(row, y, fitting, params), first.value)

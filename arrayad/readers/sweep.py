@@ -105,7 +105,7 @@ def pull(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: int, cot
     else:
         pull_by_rule(entry, ct, mask, scope, limit, cotangents)
     if release and not asked:
-        entry.residuals = None
+        row.release(entry)
 
 
 class Cotangents:
