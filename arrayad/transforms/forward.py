@@ -68,7 +68,7 @@ def primal_leaves(name: str, primals: Any, tangents: Any) -> tuple[list[Tensor],
 def tangent_leaves(name: str, primals: Any, tangents: Any) -> list[Tensor | None]:
     """The tangents of the leaves, checked against them and cast to their dtypes."""
     try:
-        found = tree.spread(tuple(tangents), tuple(primals))
+        found = tree.matched(tuple(tangents), tuple(primals))
     except ValueError as error:
         raise ShapeError(f"[{name}] primals and tangents must be trees of one structure; {error}") from None
     return [

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import arrayad as ad
+from arrayad.errors import ShapeError
 from arrayad.readers.push import Push
 from arrayad.tape import Entry
 
@@ -168,3 +169,10 @@ def test_a_stopped_gradient_is_a_constant_in_every_mode() -> None:
 def test_a_value_that_leaves_forward_mode_warns() -> None:
     with pytest.warns(UserWarning, match=r"float\(\) of a value inside a running transform"):
         ad.jvp(lambda x: x * float(x), (2.0,), (1.0,))
+
+
+def test_one_tangent_does_not_stand_for_a_whole_tree() -> None:
+    tree = {"a": np.ones(2), "b": np.ones(2)}
+    with pytest.raises(ShapeError, match="primals and tangents must be trees of one structure"):
+        ad.jvp(lambda t: t["a"] * t["b"], (tree,), (np.ones(2),))
+    assert np.asarray(ad.jvp(lambda t: t["a"] * t["b"], (tree,), ({"a": np.ones(2), "b": None},))[1]).tolist() == [1.0, 1.0]
