@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
-from arrayad.arbitrary import UFUNCS, by_text, filled
+from arrayad.arbitrary import EXTENDED, UFUNCS, by_text, filled
 from arrayad.binding import bind
 from arrayad.dependence import Links, same_element
 from arrayad.modes import MODES
@@ -82,6 +82,12 @@ class Elementwise(Primitive):
             if found is None:
                 raise
             return found
+
+    def kernel(self, *avals: Any) -> Callable[..., Any]:
+        arrays = [x for x in avals if not is_weak(x)]
+        if any(x.dtype.char in EXTENDED for x in arrays):
+            return self.compute
+        return self.large if max((x.size for x in arrays), default=0) >= self.large.threshold else self.numpy
 
     def residual_positions(self, i: int) -> tuple[int, ...]:
         """The positions of the residuals that the derivative by operand i takes, operands first."""

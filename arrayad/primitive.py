@@ -93,6 +93,10 @@ class Primitive:
                 raise
         return by_kernel(self.numpy, values, params)
 
+    def kernel(self, *avals: Any) -> Callable[..., Any]:
+        """What computes the operation on operands of these shapes, for programs that run many times."""
+        return self.compute
+
     def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
         """Which of operands 0 … n-1 and output n the derivative needs, of an entry with these parents."""
         needs = self.needs if len(self.needs) == len(parents) else self.needs * len(parents)

@@ -39,7 +39,8 @@ def runner(tape: Tape) -> Runner:
         if place < len(places) and place not in results:
             dying[i].append(place)
     steps = [
-        (entry.primitive.compute, entry.params, operands[i], places[entry], dying[i]) for i, entry in enumerate(tape.entries)
+        (entry.primitive.kernel(*entry.avals), entry.params, operands[i], places[entry], dying[i])
+        for i, entry in enumerate(tape.entries)
     ]
     count = len(tape.inputs)
     template = [None] * len(tape.entries) + constants
