@@ -11,13 +11,14 @@ import sys
 
 import numpy as np
 
-from arrayad import data, functions, interop, linalg, nn, numerical, optim, primitives, random, readers, sparse, testing
+from arrayad import data, functions, interop, linalg, nn, numerical, optim, primitives, random, readers, solvers, sparse, testing
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from arrayad.custom import custom_jvp, custom_vjp
 from arrayad.kernels import backend
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
 from arrayad.shaped import Shaped
+from arrayad.solvers import custom_argmin, custom_root, fixed_point, linear_solve
 from arrayad.tensor import NAMESPACE, Tensor
 from arrayad.tracing import Tape
 from arrayad.transforms import (

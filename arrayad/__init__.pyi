@@ -14,6 +14,7 @@ from arrayad import optim as optim
 from arrayad import primitives as primitives
 from arrayad import random as random
 from arrayad import readers as readers
+from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
 from arrayad.control import checkpoint as checkpoint
@@ -31,6 +32,10 @@ from arrayad.modes import enable_grad as enable_grad
 from arrayad.modes import no_grad as no_grad
 from arrayad.namespace import PUBLIC as PUBLIC
 from arrayad.shaped import Shaped as Shaped
+from arrayad.solvers import custom_argmin as custom_argmin
+from arrayad.solvers import custom_root as custom_root
+from arrayad.solvers import fixed_point as fixed_point
+from arrayad.solvers import linear_solve as linear_solve
 from arrayad.tensor import NAMESPACE as NAMESPACE
 from arrayad.tensor import Tensor as Tensor
 from arrayad.tracing import Tape as Tape

@@ -88,6 +88,8 @@ def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
     try:
         return primitive.compute(*values, **params)
     except (ValueError, TypeError) as error:
+        if primitive.calls_back:
+            raise
         raise explained(primitive, values, error) from None
 
 

@@ -36,6 +36,10 @@ class AbstractValueError(ArrayadError, TypeError):
     """A number was asked of a value that is known only by its shape and dtype."""
 
 
+class ConvergenceError(ArrayadError, RuntimeError):
+    """An iteration that stopped short of its tolerance."""
+
+
 class AnomalyError(ArrayadError, FloatingPointError):
     """A nan or an infinity that appeared under `detect_anomaly`."""
 

@@ -52,12 +52,14 @@ class Primitive:
     of the output's (None where not needed).  Rules are written in operations and see a `Shaped` for what was not kept.
     `taylor(order, y, *xs, **params)`, where the JVP would not do, gives the recurrence of the output's series (see `Series`).
     `batch(size, operands, batched, **params)` gives the outputs of a batch of `size` examples, along axis 0: so do the operands
-    that are `batched`, at least one; all examples share the others.
+    that are `batched`, at least one; all examples share the others.  The kernel of a row that `calls_back` runs functions of the
+    user's, whose errors are passed on as they are.
     """
 
     kind = "general"
     takes_weak = False
     is_view = False
+    calls_back = False
     differentiable = True
     explains = True  # NumPy's errors are put into our words
 
