@@ -18,7 +18,7 @@ from arrayad.kernels import backend
 from arrayad.modes import detect_anomaly, enable_grad, no_grad
 from arrayad.namespace import PUBLIC
 from arrayad.shaped import Shaped
-from arrayad.solvers import custom_argmin, custom_root, fixed_point, linear_solve
+from arrayad.solvers import custom_argmin, custom_root, fixed_point, linear_solve, odeint
 from arrayad.tensor import NAMESPACE, Tensor
 from arrayad.tracing import Tape
 from arrayad.transforms import (

@@ -36,6 +36,7 @@ from arrayad.solvers import custom_argmin as custom_argmin
 from arrayad.solvers import custom_root as custom_root
 from arrayad.solvers import fixed_point as fixed_point
 from arrayad.solvers import linear_solve as linear_solve
+from arrayad.solvers import odeint as odeint
 from arrayad.tensor import NAMESPACE as NAMESPACE
 from arrayad.tensor import Tensor as Tensor
 from arrayad.tracing import Tape as Tape
