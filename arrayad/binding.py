@@ -88,14 +88,12 @@ def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:
     try:
         return primitive.compute(*values, **params)
     except (ValueError, TypeError) as error:
-        if primitive.calls_back:
-            raise
         raise explained(primitive, values, error) from None
 
 
 def explained(primitive: Any, values: Any, error: Exception) -> Exception:
     """The error that names the operation and what came, made of NumPy's; what a user's function raises, as it is."""
-    if isinstance(error, ArrayadError) or not primitive.explains:
+    if isinstance(error, ArrayadError) or primitive.calls_back:
         return error
     came = ", ".join(
         f"{name} is {describe(value)}" for name, value in zip(primitive.operand_names(len(values)), values, strict=True)

@@ -111,7 +111,7 @@ def batch(size: int, operands: Any, batched: Any, *, call: Call) -> Any:
 class Row(Primitive):
     """The row of custom functions: its rules may look at all operands, and its kernel is a user's code."""
 
-    explains = False
+    calls_back = True
 
     def wanted(self, parents: tuple[Any, ...]) -> frozenset[int]:
         return every_operand(parents)

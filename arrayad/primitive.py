@@ -61,7 +61,6 @@ class Primitive:
     is_view = False
     calls_back = False
     differentiable = True
-    explains = True  # NumPy's errors are put into our words
 
     def __init__(self, name: str, doc: str, numpy: Callable[..., Any], shape: Callable[..., Any], samples: Samples) -> None:
         if name in TABLE:

@@ -172,3 +172,4 @@ DEFERRED = control(
     batch=deferred_batch,
     cost=deferred_cost,
 )
+DEFERRED.calls_back = True
