@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from arrayad.errors import user_line
-from arrayad.modes import Switch
+from arrayad.modes import Switch, current_mode
 from arrayad.shaped import Bundle
-from arrayad.tape import Entry
 
 ENTRY = 400
 """The bytes of an entry with its tuples, beside the arrays that it holds."""
@@ -19,16 +19,17 @@ UNITS |= {f"{prefix}iB": 1024**k for k, prefix in enumerate(("K", "M", "G", "T")
 
 
 class Allowance:
-    """A limit in bytes, and what entries hold of it.  An array that several hold counts once."""
+    """A limit in bytes, and what residuals hold of it.  An array that several hold counts once."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self.depth = 0
         self.holders: dict[int, int] = {}
 
     def share(self) -> int:
-        """What one loop may take: half of what is left, since others may follow."""
-        return max(self.limit - self.used, 0) // 2
+        """What one loop may take: half of what is left, since others may follow; inside another loop half of that one's share."""
+        return max(self.limit - self.used, 0) >> 1 + self.depth
 
     def hold(self, arrays: list[Any]) -> None:
         """Count an entry with these arrays.
@@ -56,27 +57,28 @@ class Allowance:
                 self.used -= x.nbytes
 
 
-class Charged(Entry):
-    """An entry that counts against an allowance as long as it lives."""
-
-    __slots__ = ("allowance", "arrays")
+class Charged(tuple[Any, ...]):
+    """Residuals that count against an allowance as long as they live: until their entry goes, or a sweep has done with it."""
 
     allowance: Allowance
-    arrays: list[Any]
 
     def __del__(self) -> None:
-        if hasattr(self, "arrays"):
-            self.allowance.release(self.arrays)
+        if hasattr(self, "allowance"):
+            self.allowance.release(arrays_of(self))
 
 
-def charge(entry: Charged, allowance: Allowance) -> None:
-    """Count an entry and the arrays among its residuals."""
-    arrays = arrays_of(entry.residuals)
-    allowance.hold(arrays)
-    entry.allowance, entry.arrays = allowance, arrays
+def charged(residuals: Iterable[Any], allowance: Allowance) -> Charged:
+    """Residuals that are counted, and the arrays among them.
+
+    **Raises** `MemoryError` where they exceed the limit.
+    """
+    found = Charged(residuals)
+    allowance.hold(arrays_of(found))
+    found.allowance = allowance
+    return found
 
 
-def arrays_of(residuals: Any) -> list[Any]:
+def arrays_of(residuals: Iterable[Any]) -> list[Any]:
     """The arrays that residuals hold."""
     found: list[Any] = []
     for x in residuals:
@@ -101,11 +103,26 @@ def bytes_of(limit: int | str) -> int:
     if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
         return limit
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kKMGT]?i?B?)\s*", limit) if isinstance(limit, str) else None
-    if match is None or match[2] not in UNITS:
+    count = int(float(match[1]) * UNITS[match[2]]) if match is not None and match[2] in UNITS else 0
+    if count < 1:
         raise ValueError(f'[grad] memory_limit is {limit!r}; a number of bytes is needed, such as 256_000_000 or "256MB"')
-    return int(float(match[1]) * UNITS[match[2]])
+    return count
 
 
 def memory_limited(limit: int | str | None) -> AbstractContextManager[None]:
     """Inside, recordings of the calling thread hold at most so many bytes; None leaves it as it is."""
     return nullcontext() if limit is None else Switch(allowance=Allowance(bytes_of(limit)))
+
+
+@contextmanager
+def inside_loop() -> Iterator[None]:
+    """Inside, loops are in the body of another, which has taken its share."""
+    allowance = current_mode().allowance
+    if allowance is None:
+        yield
+        return
+    allowance.depth += 1
+    try:
+        yield
+    finally:
+        allowance.depth -= 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.allowance import Charged, charge
+from arrayad.allowance import charged
 from arrayad.arbitrary import array_in, stored, taken
 from arrayad.errors import AbstractValueError, AnomalyError, ArrayadError, DTypeError, ShapeError, describe, user_line
 from arrayad.modes import MODES, PLAIN, current_mode
@@ -166,9 +166,8 @@ def new_entry(
     if not followed:
         entry.scopes = frozenset(scope for scope in entry.scopes if isinstance(scope, Trace))
     entry.avals = tuple(aval(x.value if x.__class__ is Tensor else x) for x in operands)
-    entry.residuals = residuals
-    if isinstance(entry, Charged):
-        charge(entry, current_mode().allowance)
+    allowance = current_mode().allowance if trace is None else None
+    entry.residuals = residuals if allowance is None else charged(residuals, allowance)
     if isinstance(entry, Located):
         entry.location = user_line()
     if isinstance(entry, Traced):
@@ -185,8 +184,6 @@ def kind_of_entry(traced: bool, observed: bool) -> type[Entry]:
         return Traced
     if mode.anomaly:
         return Located
-    if mode.allowance is not None:
-        return Charged
     return Observed if observed else Entry
 
 

@@ -29,6 +29,7 @@ from arrayad.control.program import (
     is_at_hand,
     is_smooth,
     or_zeros,
+    own_handle,
     pulled,
     repeated,
     traced_body,
@@ -41,8 +42,8 @@ from arrayad.primitives.picking import output
 from arrayad.primitives.reduction import reduce_any
 from arrayad.primitives.selection import maximum, minimum, where
 from arrayad.series import Rule
-from arrayad.shaped import Bundle, Shaped, aval
-from arrayad.tensor import Tensor
+from arrayad.shaped import Bundle, Shaped, aval, is_weak
+from arrayad.tensor import Tensor, freeze
 from arrayad.tracing import Tape, aval_of
 
 INTEGER = np.dtype(np.int64)
@@ -184,7 +185,8 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     With a predicate at hand this is Python's `if`.  Within `vmap`, `trace`, or the body of a loop both branches are traced by
     shapes, and must return trees of one structure, shapes and dtypes.  Where `vmap` makes the predicate a batch, each
     branch runs on the examples that take it, the others being replaced before they go in, so that no nan or infinity of
-    the branch not taken reaches values or derivatives.
+    the branch not taken reaches values or derivatives.  What a branch computes of captured values alone is computed outside: hand
+    over as operands what may lie outside the domain of a branch.
 
     **Parameters** `pred`: a 0-d boolean or number, of which 0 is false; `operands`: trees of arrays.
 
@@ -236,8 +238,8 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 
 def taken_branch(function: Callable[..., Any], operands: Any) -> Any:
-    """A branch on its operands, as Tensors."""
-    return tree.map(as_handle, function(*tree.map(as_handle, operands)))
+    """A branch on its operands, as Tensors of its own, which it may change in place; and its results likewise."""
+    return tree.map(own_handle, function(*tree.map(own_handle, operands)))
 
 
 def traced_switch(name: str, index: Tensor, functions: Sequence[Callable[..., Any]], operands: Any) -> Any:
@@ -245,18 +247,46 @@ def traced_switch(name: str, index: Tensor, functions: Sequence[Callable[..., An
     leaves, structure = tree.flatten(operands)
     xs = [as_handle(x) for x in leaves]
     avals = [aval(x.value) for x in xs]
-    tapes = [traced_body(name, function, structure, avals) for function in functions]
+    weak: list[list[bool]] = []
+
+    def noting(function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any) -> Any:
+            result = function(*args)
+            weak.append(list(map(is_weak, tree.leaves(result))))
+            return result
+
+        return noted
+
+    tapes = [traced_body(name, noting(function), structure, avals) for function in functions]
     captures = captures_of(tapes)
+    for tape in tapes[1:]:
+        check_structures(name, tapes[0], tape)
+    settle_numbers(tapes, weak)
     for tape in tapes[1:]:
         check_branches(name, tapes[0], tape)
     programs = tuple(closed(tape, captures) for tape in tapes)
     return tree.unflatten(tapes[0].structure, apply_switch(index, programs, [*captures.values(), *xs]))
 
 
-def check_branches(name: str, first: Tape, other: Tape) -> None:
-    """Raise unless two branches return the same kind of thing."""
+def check_structures(name: str, first: Tape, other: Tape) -> None:
+    """Raise unless two branches return trees of one structure."""
     if first.structure != other.structure:
         raise ShapeError(f"[{name}] the branches return the trees {first.structure} and {other.structure}; they must agree")
+
+
+def settle_numbers(tapes: list[Tape], weak: list[list[bool]]) -> None:
+    """Give Python's numbers among the results the dtype that they have in the other branches, where it holds their kind."""
+    for k in range(len(tapes[0].outputs)):
+        dtypes = [aval_of(tape.outputs[k]).dtype for tape in tapes]
+        strong = [dtype for dtype, flags in zip(dtypes, weak, strict=True) if not flags[k]]
+        dtype = strong[0] if strong else np.result_type(*dtypes)
+        for tape, own, flags in zip(tapes, dtypes, weak, strict=True):
+            if flags[k] and np.can_cast(own, dtype, "same_kind"):
+                tape.outputs[k] = freeze(tape.outputs[k].astype(dtype))
+
+
+def check_branches(name: str, first: Tape, other: Tape) -> None:
+    """Raise unless two branches return the same shapes and dtypes."""
     paths = tree.paths(tree.unflatten(first.structure, list(first.outputs)), "result")
     for (path, x), y in zip(paths, other.outputs, strict=True):
         a, b = aval_of(x), aval_of(y)

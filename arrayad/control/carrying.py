@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
+from arrayad.allowance import inside_loop
 from arrayad.control.program import as_handle, traced_body
 from arrayad.control.schedule import EVERY, Schedule, of_carries, schedule_of
 from arrayad.errors import DTypeError, ShapeError, describe
 from arrayad.modes import current_mode
 from arrayad.primitives.casting import astype
 from arrayad.shaped import Shaped, aval, is_weak
-from arrayad.tensor import Tensor
+from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, aval_of
 
 
@@ -32,23 +33,55 @@ def traced_step(
         found = f(tree.unflatten(carried, list(handles[: len(carry)])), tree.unflatten(structure, list(handles[len(carry) :])))
         if not (isinstance(found, tuple) and len(found) == 2):
             raise TypeError(f"[{name}] the function must return a pair (carry, y), it returned {type(found).__name__}")
-        return found
+        following, y = found
+        return following if tree.flatten(following)[1] != carried else in_dtypes(carry, carried, following), y
 
     flat = tree.flatten(tuple(range(len(carry) + len(elements))))[1]
-    while True:
-        tape = traced_body(name, step, flat, [*(aval(x.value) for x in carry), *elements])
-        found = check_carry(name, init, carried, tape)
-        weak = [i for i, (x, y) in enumerate(zip(carry, found, strict=True)) if is_weak(leaves[i]) and takes(x.dtype, y.dtype)]
-        if not weak:
-            check_dtypes(name, init, carry, found)
-            return carry, tape
-        for i in weak:
-            carry[i] = astype(carry[i], dtype=found[i].dtype)
+
+    def trace() -> tuple[Tape, list[Any]]:
+        with inside_loop():
+            tape = traced_body(name, step, flat, [*(aval(x.value) for x in carry), *elements])
+        return tape, check_carry(name, init, carried, tape)
+
+    weak = [i for i, x in enumerate(leaves) if x.__class__ in SMALLEST]
+    numbers = [carry[i] for i in weak]
+    for i in weak:
+        carry[i] = handle(np.zeros((), SMALLEST[leaves[i].__class__]))
+    try:
+        tape, found = trace()
+    except DTypeError:  # of an operation that has no such small dtypes
+        for i, number in zip(weak, numbers, strict=True):
+            carry[i] = number
+        tape, found = trace()
+    while weak:
+        changes = {i: met(number.dtype, found[i].dtype) for i, number in zip(weak, numbers, strict=True)}
+        if all(carry[i].dtype == dtype for i, dtype in changes.items()):
+            break
+        for (i, dtype), number in zip(changes.items(), numbers, strict=True):
+            carry[i] = astype(number, dtype=np.promote_types(carry[i].dtype, dtype))
+        tape, found = trace()
+    check_dtypes(name, init, carry, found)
+    return carry, tape
 
 
-def takes(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    """Whether a number of this dtype can become one of the other, another one, without loss of its kind."""
-    return dtype != other and np.can_cast(dtype, other, "same_kind")
+SMALLEST = {int: np.dtype(np.int8), float: np.dtype(np.float16)}
+"""The dtypes in which Python's numbers go into a step to see what they meet: whatever they meet prevails."""
+
+
+def met(own: np.dtype[Any], found: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype of a number that a step returned as `found`: its own where it met nothing."""
+    if found in SMALLEST.values():
+        return np.dtype(np.float64) if found.kind == "f" else own
+    return found if np.can_cast(own, found, "same_kind") else own
+
+
+def in_dtypes(carry: list[Tensor], carried: tree.Structure, following: Any) -> Any:
+    """The next carry, with Python's numbers in it in the dtypes of the carry, where these hold their kind."""
+    leaves = [
+        np.asarray(y, x.dtype) if is_weak(y) and np.can_cast(np.asarray(y).dtype, x.dtype, "same_kind") else y
+        for x, y in zip(carry, tree.leaves(following), strict=True)
+    ]
+    return tree.unflatten(carried, leaves)
 
 
 def check_carry(name: str, init: Any, carried: tree.Structure, tape: Tape) -> list[Any]:
@@ -58,7 +91,17 @@ def check_carry(name: str, init: Any, carried: tree.Structure, tape: Tape) -> li
     """
     following = tape.structure.children[0]
     if following != carried:
-        raise ShapeError(f"[{name}] the carry is a tree {carried}, the next one {following}; they must agree")
+        before, after = (
+            {path for path, _ in tree.paths(tree.unflatten(structure, [0] * structure.leaves), "carry")}
+            for structure in (carried, following)
+        )
+        changes = [f"{path} is missing" for path in sorted(before - after)] + [
+            f"{path} is new" for path in sorted(after - before)
+        ]
+        raise ShapeError(
+            f"[{name}] the carry is a tree {carried}, the next one {following}; they must agree"
+            + (f": {', '.join(changes)}" if changes else "")
+        )
     found = [aval_of(y) for y in tape.outputs[: carried.leaves]]
     for (path, x), y in zip(tree.paths(init, "carry"), found, strict=True):
         x = as_handle(x)
@@ -76,15 +119,15 @@ def check_dtypes(name: str, init: Any, carry: list[Tensor], found: list[Any]) ->
             )
 
 
-def schedule_for(name: str, checkpoint: Any, length: int, carry: Sequence[Tensor]) -> Schedule:
-    """The schedule that is asked for, or else the one that a `memory_limit` leaves room for.
+def schedule_for(name: str, checkpoint: Any, length: int, carry: Sequence[Tensor], usual: Any = None) -> Schedule:
+    """The schedule that is asked for, or else the one that a `memory_limit` leaves room for, or without a limit the `usual`.
 
     **Raises** `MemoryError` where there is no room for three carries.
     """
     allowance = current_mode().allowance
     size = sum(x.nbytes for x in carry)
     if checkpoint is not None or allowance is None or not size:
-        return schedule_of(name, checkpoint, length)
+        return schedule_of(name, usual if checkpoint is None else checkpoint, length)
     room = allowance.share() // size
     if length <= room:
         return EVERY

@@ -26,19 +26,22 @@ from arrayad.control.program import (
     coefficients,
     control,
     filled,
+    followed,
     in_turn,
     is_at_hand,
     is_smooth,
+    pulled,
     repeated,
     traced_body,
 )
+from arrayad.elementwise import Elementwise
 from arrayad.errors import AbstractValueError
 from arrayad.primitive import nothing
 from arrayad.primitives.picking import output, outputs
 from arrayad.series import Rule
-from arrayad.shaped import Bundle, Shaped, aval
-from arrayad.tensor import Tensor
-from arrayad.tracing import Tape, is_member, record
+from arrayad.shaped import Bundle, Shaped, aval, is_weak
+from arrayad.tensor import Tensor, handle
+from arrayad.tracing import Tape, aval_of, is_member, record
 
 Policy = Callable[[Any], bool]
 """Whether the result of an entry is saved."""
@@ -46,20 +49,64 @@ Policy = Callable[[Any], bool]
 # --- what was saved --------------------------------------------------------------------------------------------------
 
 
-def recall_kernel(saved: Any, *operands: Any, row: Any, options: Any) -> Any:
+def recall_kernel(saved: Any, *operands: Any, body: Program) -> Any:
     return saved
 
 
-def recall_jvp(tangents: Any, y: Any, saved: Any, *operands: Any, row: Any, options: Any) -> Any:
-    return None if all(t is None for t in tangents[1:]) else row.jvp(tangents[1:], y, *operands, **options)
+def only_entry(body: Program) -> Any:
+    """The operation that a program is, if it is one of all its operands in order, and of Python numbers."""
+    tape = body.tape
+    if len(tape.entries) == 1 and [x.history for x in tape.entries[0].inputs if not is_weak(x)] == tape.inputs:
+        return tape.entries[0]
+    return None
 
 
-def recall_vjp(needed: Any, ct: Any, y: Any, saved: Any, *operands: Any, row: Any, options: Any) -> Any:
-    return (None, *row.vjp(needed[1:], ct, y, *operands, **options))
+def beside_numbers(entry: Any, values: Sequence[Any], number: Callable[[Any], Any]) -> list[Any]:
+    """What there is one of for each operand that is no Python number, and `number` of those that are."""
+    rest = iter(values)
+    return [number(x) if is_weak(x) else next(rest) for x in entry.inputs]
 
 
-def recall_batch(size: int, operands: Any, batched: Any, *, row: Any, options: Any) -> Any:
-    return row.batch(size, operands[1:], batched[1:], **options) if any(batched[1:]) else repeated(operands[0], size)
+def operands_of(entry: Any, y: Any, operands: Sequence[Any]) -> list[Any]:
+    """The operands as the rules take them: Python numbers in the dtype of the result."""
+    return beside_numbers(entry, operands, lambda x: handle(y.dtype.type(x)))
+
+
+def recall_jvp(tangents: Any, y: Any, saved: Any, *operands: Any, body: Program) -> Any:
+    if all(t is None for t in tangents[1:]):
+        return None
+    entry = only_entry(body)
+    if entry is not None:
+        directions = beside_numbers(entry, tangents[1:], lambda x: None)
+        return entry.primitive.jvp(directions, y, *operands_of(entry, y, operands), **entry.params)
+    fact = followed(body, operands, [None if t is None else [t] for t in tangents[1:]], 0)[1][0]
+    return fact and fact[0]
+
+
+def recall_vjp(needed: Any, ct: Any, y: Any, saved: Any, *operands: Any, body: Program) -> Any:
+    entry = only_entry(body)
+    if entry is not None:
+        wanted = beside_numbers(entry, needed[1:], lambda x: False)
+        found = entry.primitive.vjp(wanted, ct, y, *operands_of(entry, y, operands), **entry.params)
+        return [None, *(g for g, x in zip(found, entry.inputs, strict=True) if not is_weak(x))]
+    return (None, *pulled(body, operands, needed[1:], [ct]))
+
+
+def recall_batch(size: int, operands: Any, batched: Any, *, body: Program) -> Any:
+    """What was saved of a batch is its result, whose derivative is that of the operation on a batch."""
+    saved, *rest = operands
+    if not batched[0]:
+        saved = repeated(saved, size)
+    if not any(batched[1:]):
+        return saved
+    return recalled(body.batched(size, tuple(batched[1:]), (True,)), [saved, *rest])
+
+
+def recalled(body: Program, operands: Sequence[Any]) -> Tensor:
+    """The first operand, as the result of `body` on the others."""
+    entry = only_entry(body)
+    row = RECALL_ELEMENTS if entry is not None and isinstance(entry.primitive, Elementwise) else RECALL
+    return bind(row, tuple(operands), {"body": body})
 
 
 RECALL = control(
@@ -74,10 +121,36 @@ RECALL = control(
 )
 
 
+RECALL_ELEMENTS = control(
+    "recall_elements",
+    """The same of an elementwise operation: its derivative leaves alone what a selection behind it has left out.""",
+    numpy=recall_kernel,
+    shape=recall_kernel,
+    jvp=recall_jvp,
+    vjp=recall_vjp,
+    batch=recall_batch,
+    cost=nothing,
+    kind="pointwise",
+)
+
+
+def alone(entry: Any) -> Program:
+    """One operation as a program of those operands that are no Python numbers."""
+
+    def function(*xs: Tensor) -> Tensor:
+        return bind(entry.primitive, tuple(beside_numbers(entry, xs, lambda x: x)), entry.params)
+
+    return Program(record(function, [aval_of(x) for x in entry.inputs if not is_weak(x)]))
+
+
 def saving(body: Program, policy: Policy) -> tuple[Program, Program]:
     """The program with what the policy saves as further results, and the same given these, behind its operands."""
     tape = body.tape
-    found = [entry for entry in tape.entries if entry.output.__class__ is Shaped and policy(entry)]
+    found = [
+        entry
+        for entry in tape.entries
+        if entry.primitive.kind != "selection" and entry.output.__class__ is Shaped and policy(entry)
+    ]
 
     def run(operands: Sequence[Tensor], saved: Sequence[Tensor] | None) -> list[Any]:
         values: dict[Any, Any] = dict(zip(tape.inputs, operands, strict=True))
@@ -89,7 +162,7 @@ def saving(body: Program, policy: Policy) -> tuple[Program, Program]:
         for entry in tape.entries:
             inputs = tuple(map(value_of, entry.inputs))
             if entry in known:
-                values[entry] = bind(RECALL, (known[entry], *inputs), {"row": entry.primitive, "options": entry.params})
+                values[entry] = recalled(alone(entry), [known[entry], *(x for x in inputs if not is_weak(x))])
             else:
                 values[entry] = bind(entry.primitive, inputs, entry.params)
         return [*map(value_of, tape.outputs), *(values[entry] for entry in found)]
@@ -186,7 +259,7 @@ def checkpoint(f: Callable[..., Any], policy: str | Callable[[str, Shaped], bool
     **Parameters** `f`: a function of trees of arrays, and of anything else, that returns a tree of arrays; traced by shapes, or,
     where it branches on values that are at hand, by these.  `policy`: which intermediate results to save all the same:
     "products", those of matrix products; a function of an operation's name and of its result's shape and dtype, a `Shaped`;
-    None for none.
+    None for none.  What only selects elements is computed again in any case.
 
     **Raises** `ValueError` for another policy; `TypeError` where `f` returns what is no array.
 

@@ -128,7 +128,7 @@ def while_vjp(
     wanted = [bool(need) and is_smooth(x) for need, x in zip(needed, body.avals, strict=True)]
     if is_at_hand(trips):
         length = int(trips.value)
-        schedule = schedule_for("while_loop", checkpoint, length, xs[captures:])
+        schedule = schedule_for("while_loop", checkpoint, length, xs[captures:], usual="sqrt")
 
         def steps(*operands: Tensor) -> list[Tensor]:
             return apply_scan(body, operands[:captures], operands[captures:], (), length, schedule=schedule)
@@ -195,7 +195,7 @@ WHILE = control(
 # --- public --------------------------------------------------------------------------------------------------------
 
 
-def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init: Any, *, checkpoint: Any = "sqrt") -> Any:
+def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init: Any, *, checkpoint: Any = None) -> Any:
     """The first of init, body_fun(init), body_fun(body_fun(init)), … of which `cond_fun` does not hold.
 
     Both functions are traced once, by shapes.  All modes of differentiation pass: the number of trips is recorded, and the
@@ -204,7 +204,7 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
     **Parameters** `cond_fun`: a function of the carry that returns one boolean or number; `body_fun`: of the carry, that returns
     the next one, of the same structure, shapes and dtypes; `init`: the first carry, a tree of arrays.  `checkpoint`: how many
-    carries the reverse pass keeps, as of `scan`.
+    carries the reverse pass keeps, as of `scan`; None is "sqrt" here, or what a `memory_limit` leaves room for.
 
     **Raises** `ShapeError`, `DTypeError` where the condition is no single number or the next carry is not like the carry.
 

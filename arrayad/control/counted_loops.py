@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def scan(
     tree of arrays, of which each step takes one element along axis 0; None for a loop of `length` steps: `f` gets None.
     `reverse`: go from the last element to the first; results stand where their elements do.  `checkpoint`: what the reverse
     pass finds kept of the carries.  None keeps all; "sqrt" and an int n keep every so many, √length of them or n, and run
-    each stretch between them a second time; "binomial" keeps about 2 log₂(length), or n with ("binomial", n), and runs
+    each stretch between them a second time; "binomial" keeps about 3 log₂(length), or n with ("binomial", n), and runs
     stretches several times, by Revolve's schedule, which repeats least.
 
     **Returns** the last carry, and the results of all steps, stacked along a new axis 0.
@@ -76,7 +77,7 @@ def loop_length(xs: Any, elements: list[Tensor], length: int | None) -> int:
     for path, x in zip(paths, elements, strict=True):
         if not x.shape:
             raise ShapeError(f"[scan] {path} is {describe(x)}, which has no axis to loop along; capture what all steps share")
-    found = {x.shape[0] for x in elements} | (set() if length is None else {int(length)})
+    found = {x.shape[0] for x in elements} | (set() if length is None else {length_of(length)})
     if not found:
         raise ShapeError("[scan] neither xs nor length came; one of them must say how many steps to take")
     if len(found) > 1:
@@ -85,6 +86,16 @@ def loop_length(xs: Any, elements: list[Tensor], length: int | None) -> int:
     if min(found) < 0:
         raise ValueError(f"[scan] length is {length}; it must be at least 0")
     return found.pop()
+
+
+def length_of(length: Any) -> int:
+    """A number of steps that was given.
+
+    **Raises** `TypeError` where it is no integer.
+    """
+    if isinstance(length, Integral) and not isinstance(length, bool):
+        return int(length)
+    raise TypeError(f"[scan] length is {describe(length)}; an int is needed: for a length that is computed write fori_loop")
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any, *, checkpoint: Any = None) -> Any:
@@ -111,7 +122,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
         numbers = handle(np.arange(int(bounds[0].value), int(bounds[1].value)))
         return scan(lambda carry, i: (body(i, carry), None), init, numbers, checkpoint=checkpoint)[0]
     first, stop = (astype(x, dtype=np.dtype(np.int64)) for x in bounds)
-    state = (first, tree.map(as_handle, init))
+    state = (first, init)
     return while_loop(lambda state: state[0] < stop, lambda state: (state[0] + 1, body(*state)), state, checkpoint=checkpoint)[1]
 
 

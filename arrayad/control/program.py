@@ -40,11 +40,14 @@ Function = Callable[..., list[Tensor]]
 class Program:
     """A closed tape, which captures nothing that anybody follows: a function of Tensors, or of arrays by `run`.
 
-    `derived` holds the programs that rules have made of it, so that a recording that is replayed derives them once.
+    `derived` holds the programs that rules have made of it, so that a recording that is replayed derives them once.  The
+    operations of a `primal` program are the user's, which `detect_anomaly` watches one by one; a rule's may go through infinity
+    where a mask takes it out again.
     """
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, primal: bool = True) -> None:
         self.tape = tape
+        self.primal = primal
         self.avals: list[Shaped] = [entry.output for entry in tape.inputs]
         self.out_avals: list[Shaped] = [aval_of(y) for y in tape.outputs]
         self.derived: dict[Any, Program] = {}
@@ -58,9 +61,14 @@ class Program:
         outputs = [values[y.history] if is_member(y, self.tape) else y for y in self.tape.outputs]
         return [y if y.__class__ is Tensor else handle(y) for y in outputs]
 
-    @functools.cached_property
+    @property
     def run(self) -> Runner:
         """The program as a function of arrays."""
+        return runner(self.tape, anomaly=True) if self.primal and current_mode().anomaly else self.quick
+
+    @functools.cached_property
+    def quick(self) -> Runner:
+        """The same, where nobody looks for nan and infinity."""
         return runner(self.tape)
 
     @functools.cached_property
@@ -68,11 +76,11 @@ class Program:
         """The floating-point operations of one run."""
         return program_cost(self.tape).flops
 
-    def derive(self, key: Any, function: Callable[..., Any], avals: Iterable[Shaped]) -> Program:
+    def derive(self, key: Any, function: Callable[..., Any], avals: Iterable[Shaped], primal: bool = False) -> Program:
         """The program of `function`, which is made of this one, by shapes; made once for each key."""
         if key not in self.derived:
             with enable_grad():
-                self.derived[key] = Program(record(function, list(avals)))
+                self.derived[key] = Program(record(function, list(avals)), primal)
         return self.derived[key]
 
     # --- what depends on what -------------------------------------------------------------------------------------
@@ -108,7 +116,7 @@ class Program:
             outs, found = batch(self.tape, size, list(operands), list(flags))
             return [repeated(y, size) if wanted and not flag else y for y, flag, wanted in zip(outs, found, results, strict=True)]
 
-        return self.derive(("batched", size, flags, results), function, avals)
+        return self.derive(("batched", size, flags, results), function, avals, self.primal)
 
 
 class Control(Primitive):
@@ -129,9 +137,11 @@ def control(
     batch: Callable[..., Any],
     cost: Callable[..., float],
     taylor: Callable[..., Any] | None = None,
+    kind: str = "general",
 ) -> Primitive:
     """Declare a row that holds programs."""
     row = Control(name, doc, numpy, shape, Samples(cases=[]))
+    row.kind = kind
     row.jvp, row.vjp, row.taylor, row.batch, row.cost = jvp, vjp, taylor, batch, cost
     operation(row)
     return row
@@ -178,7 +188,8 @@ def closed(tape: Tape, captures: dict[Any, Tensor], anew: bool = False) -> Progr
             return given.get(x.history, x) if x.__class__ is Tensor and x.history is not None else x
 
         for entry in tape.entries:
-            given[entry] = bind(entry.primitive, tuple(map(value_of, entry.inputs)), entry.params)
+            given[entry] = y = bind(entry.primitive, tuple(map(value_of, entry.inputs)), entry.params)
+            y.history.location = entry.location
         return [value_of(y) for y in tape.outputs]
 
     avals = [aval(x.value) for x in captures.values()]
@@ -188,6 +199,12 @@ def closed(tape: Tape, captures: dict[Any, Tensor], anew: bool = False) -> Progr
 def as_handle(x: Any) -> Tensor:
     """A leaf as a Tensor that nobody changes."""
     return x if x.__class__ is Tensor else handle(freeze(np.asarray(x)))
+
+
+def own_handle(x: Any) -> Tensor:
+    """A leaf as a Tensor that nobody else has."""
+    x = as_handle(x)
+    return handle(x.value, x.history)
 
 
 def is_at_hand(x: Tensor) -> bool:

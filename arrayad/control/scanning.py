@@ -54,13 +54,15 @@ def run_scan(
     fixed, carry, xs = list(values[:captures]), list(values[captures : captures + carries]), values[captures + carries :]
     stacks = [blank((length, *y.shape), y.dtype) for y in body.out_avals[carries:]]
     kept = [blank((len(keep), *y.shape), y.dtype) for y in body.out_avals[:carries]] if keep else []
-    places = {step: len(keep) - 1 - k if reverse else k for k, step in enumerate(keep)}
-    run = body.run
+    coming, place, sign = iter(keep), len(keep) - 1 if reverse else 0, -1 if reverse else 1
+    stop, run = next(coming, None), body.run
     with np.errstate(all="ignore"):
-        for step, i in enumerate(range(length - 1, -1, -1) if reverse else range(length)):
-            if step in places:
+        for step in range(length):
+            if step == stop:
                 for stack, value in zip(kept, carry, strict=True):
-                    stack[places[step]] = value
+                    stack[place] = value
+                stop, place = next(coming, None), place + sign
+            i = length - 1 - step if reverse else step
             results = run([*fixed, *carry, *[x[i] for x in xs]])
             carry = results[:carries]
             for stack, value in zip(stacks, results[carries:], strict=True):
@@ -229,7 +231,7 @@ def scan_vjp(
             place = len(keep) - 1 - k if reverse else k
             back.over(keep[k], stops[k], [getitem(x, index=(place,)) for x in kept], schedule.rest(k))
             back.add(place)
-    else:
+    elif length:
         back.over(0, length, back.carry, schedule)
     return back.found()
 
@@ -269,26 +271,21 @@ class Return:
         stretches = [(start, stop, carry, schedule)]
         while stretches:
             start, stop, carry, schedule = stretches.pop()
-            keep = schedule.positions(stop - start)
             if stop - start == 1:
                 self.along(start, stop, [reshape(x, shape=(1, *x.shape)) for x in carry])
-                continue
-            if schedule.keeps_all(stop - start):
-                if stop > start:
-                    self.along(start, stop, self.advanced(start, stop, carry, keep)[self.carries :])
-                continue
-            outs = self.advanced(start, start + keep[-1], carry, keep[:-1])
-            last, kept = outs[: self.carries], outs[self.carries :]
-            for k in range(len(keep) - 1):
-                place = len(keep) - 2 - k if self.reverse else k
-                saved = [getitem(x, index=(place,)) for x in kept]
-                stretches.append((start + keep[k], start + keep[k + 1], saved, schedule.rest(k)))
-            stretches.append((start + keep[-1], stop, last, schedule.rest(len(keep) - 1)))
+            elif schedule.keeps_all(stop - start):
+                self.along(start, stop, self.advanced(start, stop, carry, range(stop - start))[self.carries :])
+            else:
+                firsts = [start + step for step in schedule.positions(stop - start)]
+                for k, (first, last) in enumerate(zip(firsts, [*firsts[1:], stop], strict=True)):
+                    stretches.append((first, last, carry, schedule.rest(k)))
+                    if last < stop:
+                        carry = self.advanced(first, last, carry, (), schedule)[: self.carries]
 
-    def advanced(self, start: int, stop: int, carry: Sequence[Tensor], keep: Keep) -> list[Tensor]:
+    def advanced(self, start: int, stop: int, carry: Sequence[Tensor], keep: Keep, schedule: Schedule = EVERY) -> list[Tensor]:
         """The carry before step `stop`, and those before the steps in `keep`, counted from `start`."""
-        program = carry_program(self.body, self.carries)
-        return apply_scan(program, self.fixed, carry, self.part(self.xs, start, stop), stop - start, self.reverse, keep)
+        program, xs = carry_program(self.body, self.carries), self.part(self.xs, start, stop)
+        return apply_scan(program, self.fixed, carry, xs, stop - start, self.reverse, keep, schedule)
 
     def along(self, start: int, stop: int, kept: Sequence[Tensor], whole: bool = False) -> None:
         """Go back over a stretch all of whose carries are kept; the cotangents of these count where it is the `whole` loop."""

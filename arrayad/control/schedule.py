@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 
@@ -20,6 +21,9 @@ class Schedule(NamedTuple):
 
     snapshots: int
     block: int
+
+    def __repr__(self) -> str:
+        return "every" if self.block == sys.maxsize else f"({self.snapshots} snapshots, blocks of {self.block})"
 
     def keeps_all(self, length: int) -> bool:
         """Whether a stretch of this length keeps every carry."""
@@ -43,8 +47,15 @@ class Schedule(NamedTuple):
         return Schedule(max(self.snapshots - k, 1), self.block)
 
     def most_kept(self, length: int) -> int:
-        """How many carries are kept at once, at most."""
-        return min(length, self.snapshots + 1 + self.block)
+        """How many carries are kept at once, at most.
+
+        The recording holds its snapshots to the end; a stretch between them takes as many again, and a block.
+        """
+        if self.keeps_all(length):
+            return length
+        firsts = self.positions(length)
+        longest = max(last - first for first, last in zip(firsts, [*firsts[1:], length], strict=True))
+        return len(firsts) + min(longest, self.snapshots + (self.block if self.block > 1 else 0))
 
 
 EVERY = Schedule(1, sys.maxsize)
@@ -65,9 +76,14 @@ def first_stretch(blocks: int, snapshots: int) -> int:
 
 
 def of_carries(count: int) -> Schedule:
-    """The schedule that keeps at most `count` carries at once, 3 or more: half of them in a block."""
-    block = count // 2
-    return Schedule(count - block - 1, block)
+    """The schedule that keeps at most `count` carries at once, 3 or more: a third of them in a block."""
+    block = count // 3
+    return Schedule(max((count - block - 1) // 2, 1), block)
+
+
+def is_count(x: Any, least: int) -> bool:
+    """Whether this is a whole number, and not less."""
+    return isinstance(x, Integral) and not isinstance(x, bool) and int(x) >= least
 
 
 def schedule_of(name: str, checkpoint: Any, length: int) -> Schedule:
@@ -81,12 +97,11 @@ def schedule_of(name: str, checkpoint: Any, length: int) -> Schedule:
         block = max(math.isqrt(max(length - 1, 0)) + 1, 1)
         return Schedule(block, block)
     if checkpoint == "binomial":
-        return of_carries(max(2 * length.bit_length(), 3))
-    if isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint >= 1:
-        return Schedule(checkpoint, max(-(-length // checkpoint), 1))
-    if isinstance(checkpoint, tuple) and len(checkpoint) == 2 and checkpoint[0] == "binomial" and isinstance(checkpoint[1], int):
-        if checkpoint[1] >= 3:
-            return of_carries(checkpoint[1])
+        return of_carries(max(3 * length.bit_length(), 3))
+    if is_count(checkpoint, 1):
+        return Schedule(int(checkpoint), max(-(-length // int(checkpoint)), 1))
+    if isinstance(checkpoint, tuple) and len(checkpoint) == 2 and checkpoint[0] == "binomial" and is_count(checkpoint[1], 3):
+        return of_carries(int(checkpoint[1]))
     raise ValueError(
         f'[{name}] checkpoint is {checkpoint!r}; None, "sqrt", "binomial", ("binomial", carries to keep, at least 3) '
         "or a number of snapshots, at least 1, is needed"

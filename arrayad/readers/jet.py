@@ -42,8 +42,10 @@ class Jet(Reader):
             Series(self.operand(x, out)) if fact is None else known(self.outside(x), fact)
             for x, fact in zip(operands, facts, strict=True)
         ]
-        y = Program(self.order).series(primitive, xs, params, self.outside(out))
+        program = Program(self.order)
+        y = program.series(primitive, xs, params, self.outside(out))
         coefficients = [y[k] for k in range(1, self.order + 1)]
+        program.forget()
         if any(c is not None for c in coefficients):
             self.known[out.history.key] = coefficients
 
@@ -67,6 +69,11 @@ class Program:
                 fitting = [Series(handle(taken(x[0], first.value.dtype))) if is_weak(x[0]) else x for x in xs]
                 y.rule = self.fitted(self.rule(row, y, fitting, params), first.value)
         return self.made[key][1]
+
+    def forget(self) -> None:
+        """Drop the rules, each of which refers to the series that has it: cycles, where nothing else is left."""
+        for _, y in self.made.values():
+            y.rule = None
 
     def fitted(self, rule: Rule, value: Any) -> Rule:
         """The rule with its coefficients broadcast and cast to the shape and dtype of the value."""

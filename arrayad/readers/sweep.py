@@ -200,6 +200,8 @@ def pull_by_rule(entry: Entry, ct: Any, mask: Mask | None, scope: Scope, limit: 
                 g, carried = masked_product(entry, i, g, mask, pulls_of(row)[i] is passed, limit)
         elif row.kind == "selection" or (row.kind == "linear" and mask is not None):
             carried = transported(entry, i, ct, mask, (y, xs))
+        elif row.kind == "pointwise" and mask is not None:
+            g, carried = where(mask.get(), g, 0.0), mask
         elif row.kind == "reduction" and mask is not None:
             carried = repeated(entry, mask)
             g = where(carried.get(), g, 0.0)
