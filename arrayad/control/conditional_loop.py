@@ -198,7 +198,7 @@ WHILE = control(
 def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init: Any, *, checkpoint: Any = None) -> Any:
     """The first of init, body_fun(init), body_fun(body_fun(init)), … of which `cond_fun` does not hold.
 
-    Both functions are traced once, by shapes.  All modes of differentiation pass: the number of trips is recorded, and the
+    Both functions are traced by shapes.  All modes of differentiation pass: the number of trips is recorded, and the
     reverse mode goes back along a `scan` of that length.  The derivative is that of the trips that were taken.  Under `vmap`
     the loop goes on as long as any example does, and the finished ones are left out of what the body computes.
 

@@ -30,8 +30,9 @@ def scan(
 ) -> tuple[Any, Any]:
     """A loop that carries a value from step to step: carry, ys[i] = f(carry, xs[i]), for i = 0, 1, …, length - 1.
 
-    `f` is traced once, by shapes, and the loop is one operation of the tape, whatever its length; a step costs a fraction of
-    what it would cost in a Python loop.
+    `f` is traced by shapes, not run for each step, and the loop is one operation of the tape, whatever its length; a step costs a
+    fraction of what it would cost in a Python loop.  A Python number as first carry takes the dtype of what it meets in the step,
+    for which `f` is traced once more.
 
     **Parameters** `f`: a function of the carry and of a tree of the elements of this step, that returns the next carry, of the
     same structure, shapes and dtypes, and a tree of results, or None.  `init`: the first carry, a tree of arrays.  `xs`: a

@@ -7,6 +7,7 @@ import dataclasses
 import threading
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from composing import BATCHES, CARRY, POINT, TRANSFORMS, XS, W, assert_close, assert_same, assert_same_in_batches, gradient
@@ -323,7 +324,7 @@ def test_a_generator_as_carry_draws_what_it_draws_outside() -> None:
 
 def test_a_captured_generator_gives_every_step_the_same() -> None:
     rng = ad.random.default_rng(3)
-    ys = ad.scan(lambda c, _: (c, rng.normal()), 0.0, length=3)[1].tolist()
+    ys = ad.scan(lambda c, _: (c, rng.normal()), np.zeros(()), length=3)[1].tolist()
     assert ys == [ad.random.default_rng(3).normal().item()] * 3
 
 
@@ -420,3 +421,13 @@ def test_a_scan_shows_and_costs_what_its_steps_do() -> None:
     one = ad.trace(ad.sin)(1.0)
     assert tape.cost().forward.flops == 7 * one.cost().forward.flops
     assert "scan(w0, body={f64[] -> f64[]; 1 operations}" in tape.show() and "scanᵀ" in tape.show(reverse=True)
+
+
+@pytest.mark.parametrize("checkpoint", [None, 2], ids=str)
+def test_loops_keep_all_digits_of_numbers_that_have_more(checkpoint: Any) -> None:
+    """x^(2^5) has the derivative 32 x^31."""
+    with mpmath.workdps(40):
+        x = np.array([mpmath.mpf(1) / 3, mpmath.mpf(3) / 2], dtype=object)
+        f = ad.grad(lambda x: ad.sum(ad.scan(lambda c, _: (c * c, None), x, length=5, checkpoint=checkpoint)[0]))
+        for y, z in zip(f(x), x, strict=True):
+            assert abs(y.item() / (32 * z**31) - 1) < mpmath.mpf(10) ** -37
