@@ -84,13 +84,15 @@ static inline T NAME(gaussian)(T x)
     return e + e * M(expm1)((h - a) * (h + a));
 }
 
-/* x2 x1^(x2 - 1), 0 where x2 = 0.  Where x2 - 1 is rounded, which counts log x1 times, x1^x2 / x1 serves. */
+/*
+ * x2 x1^(x2 - 1), 0 where x2 = 0.  For exponents between -1 and 1 by (x2 x1^x2) / x1: x2 - 1 is rounded, which counts log x1
+ * times, and x1^(x2 - 1) overflows before the product with x2 does.
+ */
 static inline T NAME(power_slope)(T x1, T x2)
 {
-    int is_small = M(fabs)(x2) < C(0.5);
-    T p = M(pow)(x1, is_small ? x2 : x2 - C(1.0));
-    p = is_small ? p / x1 : p;
-    return x2 == C(0.0) ? C(0.0) : x2 * p;
+    int is_small = M(fabs)(x2) < C(1.0) && x1 != C(0.0);
+    T y = x2 * M(pow)(x1, is_small ? x2 : x2 - C(1.0));
+    return x2 == C(0.0) ? C(0.0) : is_small ? y / x1 : y;
 }
 
 /* x1 / (x1^2 + x2^2), 0 in the origin: by the quotient of the smaller and the larger, so that no square over- or underflows. */

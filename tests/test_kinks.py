@@ -195,6 +195,7 @@ def test_powers_at_zero() -> None:
         ((0.0, 2.0), [0.0, 0.0]),
         ((0.0, 1.0), [1.0, 0.0]),
         ((0.0, 0.5), [np.inf, 0.0]),
+        ((0.0, 0.3), [np.inf, 0.0]),
         ((1.0, 0.0), [0.0, 0.0]),
     ]:
         assert [g.item() for g in by_both(*point)] == wanted, point

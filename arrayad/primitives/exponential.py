@@ -175,13 +175,15 @@ logaddexp = elementwise(
 
 
 def power_slope_kernel(x1: Any, x2: Any) -> Any:
-    """Between exponents -1/2 and 1/2 the difference x2 - 1 is rounded, which counts x1 times: there x1^x2 / x1 serves."""
-    size = np.abs(x2)
-    if np.all(size >= 0.5):
+    """For exponents between -1 and 1 by (x2 x1^x2) / x1, where x1^(x2 - 1) overflows first, and x2 - 1 is rounded."""
+    if np.all(np.abs(x2) >= 1):
         return x2 * np.power(x1, x2 - 1)
-    small = size < 0.5
-    p = np.power(np.where(size == 0, np.ones_like(x1), x1), np.where(small, x2, x2 - 1))
-    return x2 * np.where(small & (size > 0), p / np.where(size == 0, np.ones_like(x1), x1), p)
+    dtype = np.result_type(x1, x2, 0.0)
+    x1, x2 = np.asarray(x1, dtype), np.asarray(x2, dtype)
+    small = (np.abs(x2) < 1) & (x1 != 0)
+    base = np.where(x2 == 0, np.ones_like(x1), x1)
+    y = x2 * np.power(base, np.where(small, x2, x2 - 1))
+    return np.where(small, y / base, y)
 
 
 def power_slope_by_base(x1: Any, x2: Any) -> Any:
