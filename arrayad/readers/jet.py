@@ -43,9 +43,11 @@ class Jet(Reader):
             for x, fact in zip(operands, facts, strict=True)
         ]
         program = Program(self.order)
-        y = program.series(primitive, xs, params, self.outside(out))
-        coefficients = [y[k] for k in range(1, self.order + 1)]
-        program.forget()
+        try:
+            y = program.series(primitive, xs, params, self.outside(out))
+            coefficients = [y[k] for k in range(1, self.order + 1)]
+        finally:
+            program.forget()
         if any(c is not None for c in coefficients):
             self.known[out.history.key] = coefficients
 
@@ -71,7 +73,7 @@ class Program:
         return self.made[key][1]
 
     def forget(self) -> None:
-        """Drop the rules, each of which refers to the series that has it: cycles, where nothing else is left."""
+        """Drop the rules, many of which refer to the series that they are of."""
         for _, y in self.made.values():
             y.rule = None
 
