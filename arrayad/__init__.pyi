@@ -128,6 +128,7 @@ from arrayad.functions.shape import reshape as reshape
 from arrayad.functions.shape import roll as roll
 from arrayad.functions.elementwise import round as round
 from arrayad.functions.sorting import searchsorted as searchsorted
+from arrayad.primitives.complex import sign as sign
 from arrayad.functions.sorting import sort as sort
 from arrayad.functions.shape import split as split
 from arrayad.functions.shape import squeeze as squeeze
@@ -390,9 +391,6 @@ def remainder(x1: ArrayLike, x2: ArrayLike, /) -> Tensor:
 
 def sigmoid(x: ArrayLike, /) -> Tensor:
     """Logistic function, with all digits in both tails: y[i] = 1 / (1 + e ^ -x[i])."""
-
-def sign(x: ArrayLike, /) -> Tensor:
-    """-1, 0 or 1 by the sign of the element; nan stays nan.  Piecewise constant, so its derivative is 0."""
 
 def signbit(x: ArrayLike, /) -> Tensor:
     """Whether the sign bit of the element is set, as in -0.0."""

@@ -25,6 +25,7 @@ from arrayad.tape import (
     Observed,
     Trace,
     Traced,
+    Unfollowed,
     by_age,
     merge,
     next_serial,
@@ -45,7 +46,10 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
     trace = innermost_trace(entries)
     if any(map(is_abstract, values)):
         if trace is None:
-            raise AbstractValueError(f"[{primitive.name}] a value known only by shape was used after its trace had ended")
+            raise AbstractValueError(
+                f"[{primitive.name}] {known_by_shape(values)}, known only by shape, was used after its trace had ended; "
+                "return it from the traced function"
+            )
         try:
             result = primitive.shape(*map(aval, values), **params)
         except (ValueError, TypeError) as error:
@@ -57,6 +61,8 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
             check_finite(primitive, result, values)
     followed = not mode.quiet and is_recordable(primitive, result)
     readers = live_readers(histories, trace) if followed else ()
+    if not followed and histories:
+        Unfollowed.count += 1
     out = handle(result)
     if readers:
         out.history = Live(None, Key(), readers)
@@ -66,6 +72,11 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
     for reader in readers:
         reader.see(primitive, operands, out, params)
     return out
+
+
+def known_by_shape(values: list[Any]) -> str:
+    """The abstract values among some, in words."""
+    return ", ".join(describe(value) for value in values if is_abstract(value))
 
 
 def operand(arg: Any, primitive: Any) -> Any:
@@ -99,7 +110,11 @@ def explained(primitive: Any, values: Any, error: Exception) -> Exception:
         f"{name} is {describe(value)}" for name, value in zip(primitive.operand_names(len(values)), values, strict=True)
     )
     if isinstance(error, TypeError):
-        return DTypeError(f"[{primitive.name}] these dtypes do not fit: {came}; use astype ({error})")
+        complex_came = any(
+            value.__class__ is complex or getattr(aval(value), "dtype", np.dtype(bool)).kind == "c" for value in values
+        )
+        cure = "take abs, real or imag" if complex_came else "use astype"
+        return DTypeError(f"[{primitive.name}] these dtypes do not fit: {came}; {cure} ({error})")
     if "broadcast" in str(error):
         return ShapeError(f"[{primitive.name}] shapes do not broadcast: {came}; counted from the last, axes must agree or be 1")
     if "negative integer powers" in str(error):

@@ -30,7 +30,7 @@ from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import aval_of, record
 from arrayad.transforms.batching import vmap
 from arrayad.transforms.boundary import is_array, result_leaves, zeros_like
-from arrayad.transforms.reverse import vjp
+from arrayad.transforms.reverse import pullback
 
 Leaves = list[Any]
 
@@ -142,7 +142,7 @@ def transposed(linear: Callable[..., Leaves], inputs: Leaves, cts: Leaves) -> Le
         there[:] = [y is not None and ct is not None for y, ct in zip(found, cts, strict=True)]
         return [y for y, used in zip(found, there, strict=True) if used]
 
-    _, back = vjp(function, *(zeros_like(inputs[i]) for i in smooth))
+    _, back = pullback("vjp", function, tuple(zeros_like(inputs[i]) for i in smooth), says=False)
     found = back([conjugated(ct) for ct, used in zip(cts, there, strict=True) if used])
     result: Leaves = [None] * len(inputs)
     for i, g in zip(smooth, found, strict=True):

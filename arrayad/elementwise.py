@@ -21,7 +21,7 @@ from arrayad.namespace import attach_operator, expose
 from arrayad.primitive import OUTPUT, Operation, Primitive, named, operand_names, operation
 from arrayad.samples import Samples
 from arrayad.shaped import WEAK, Shaped, aval, is_weak
-from arrayad.tape import Entry, merge, next_serial
+from arrayad.tape import Entry, Unfollowed, merge, next_serial
 from arrayad.tensor import Tensor
 
 Partial = Callable[..., Any] | None
@@ -200,8 +200,9 @@ def elementwise(
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
     row.c, row.latex, row.text, row.mpmath, row.taylor = c, latex, text, mpmath, taylor
     row.cost = lambda output, *operands, **params: cost * output.size
-    if isinstance(numpy, np.ufunc):
-        UFUNCS.setdefault(numpy, (name, mpmath, operand_names(row.arity)))
+    ufunc = getattr(numpy, "__wrapped__", numpy)  # of a kernel that refuses complex numbers
+    if isinstance(ufunc, np.ufunc):
+        UFUNCS.setdefault(ufunc, (name, mpmath, operand_names(row.arity)))
     apply = (unary, binary, operation)[row.arity - 1](row) if row.differentiable else undifferentiated(row)
     if public:
         expose(apply, method=row.arity == 1, numpy=numpy.__name__ if isinstance(numpy, np.ufunc) else name)
@@ -221,6 +222,8 @@ def undifferentiated(row: Elementwise) -> Operation:
         for x in args:
             if x.__class__ is Tensor and (x.history is None or x.history.__class__ is Entry):
                 values.append(x.value)
+                if x.history is not None:
+                    Unfollowed.count += 1
             elif x.__class__ in WEAK:
                 values.append(x)
             else:

@@ -213,8 +213,8 @@ class Methods:
         """The nearest number of so many decimal places; halves go to the even digit.  Its derivative is 0."""
     def sigmoid(self) -> Tensor:
         """Logistic function, with all digits in both tails: y[i] = 1 / (1 + e ^ -x[i])."""
-    def sign(self) -> Tensor:
-        """-1, 0 or 1 by the sign of the element; nan stays nan.  Piecewise constant, so its derivative is 0."""
+    def sign(self) -> Any:
+        """The direction of each element: -1, 0 or 1 of real numbers, z / |z| of complex ones, 0 at 0; nan stays nan."""
     def signbit(self) -> Tensor:
         """Whether the sign bit of the element is set, as in -0.0."""
     def sin(self) -> Tensor:
@@ -264,4 +264,4 @@ class Methods:
     def unstack(self, axis: Any = 0) -> tuple[Tensor, ...]:
         """The arrays that lie one after the other along `axis`, without that axis: what `stack` joins."""
     def var(self, axis: Any = None, *, correction: Any = None, ddof: Any = None, keepdims: Any = False) -> Tensor:
-        """Variance over `axis`: y = Σ (x - mean)² / (n - correction); `ddof` is NumPy's name of `correction`, usually 0."""
+        """Variance over `axis`: y = Σ |x - mean|² / (n - correction); `ddof` is NumPy's name of `correction`, usually 0."""

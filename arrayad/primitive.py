@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -249,7 +250,7 @@ def linear(
     `selects` leaves elements of the operand out, whose cotangents are structural zeros; the output of a `view` is in the
     operand's memory, so that it costs nothing.
     """
-    row = Primitive(name, doc, numpy, shape, samples)
+    row = Primitive(name, doc, numpy, shape, replace(samples, complex=samples.complex is not False))
     row.is_view = view
     row.kind = "selection" if selects else "linear"
     row.pattern = functools.partial(pattern, row)
@@ -285,7 +286,7 @@ def bilinear(
     `transposes[0](ct, x1, x2, **params)` gives the cotangent of `x1`, of which it knows shape and dtype only, and
     `transposes[1]` that of `x2` likewise.
     """
-    row = Primitive(name, doc, numpy, shape, samples)
+    row = Primitive(name, doc, numpy, shape, replace(samples, complex=samples.complex is not False))
     row.kind = "bilinear"
     row.needs = (frozenset((1,)), frozenset((0,)))
     row.pattern = functools.partial(pattern, row)

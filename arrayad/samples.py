@@ -18,7 +18,9 @@ class Samples:
     the keyword arguments to try, each with every shape, or functions of the shapes.  `dtypes`: those of the operands that
     are not real floating point (by position).  `avoid`: kinks, where differences say nothing.  `make`: what draws an operand
     (by position) that has to be of a kind, such as a positive definite matrix, from a generator and its shape.  `lapack`:
-    whether the kernel is LAPACK's, which knows floats of 32 and 64 bits alone.
+    whether the kernel is LAPACK's, which knows floats of 32 and 64 bits alone.  `complex`: whether the operands may be complex,
+    and are then drawn with both parts from the same bounds; else a complex one is refused with a `DTypeError`.  None is yes for
+    rows declared as linear or bilinear, no for the others.
     """
 
     low: Any = -3.0
@@ -29,6 +31,7 @@ class Samples:
     dtypes: dict[int, str] = field(default_factory=dict)
     distinct: bool = False
     avoid: tuple[float, ...] = ()
+    complex: bool | None = None
     lapack: bool = False
     make: dict[int, Callable[[Any, tuple[int, ...]], Any]] = field(default_factory=dict)
 

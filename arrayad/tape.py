@@ -40,6 +40,12 @@ class Trace(Scope):
         self.guards: list[tuple[Any, bool, str]] = []
 
 
+class Unfollowed:
+    """How often what is recorded went into an operation without a derivative: whether a zero gradient is to be expected."""
+
+    count = 0
+
+
 class Entry:
     """One recorded operation.  An entry without a primitive is an input: a leaf, or an input of a trace.
 

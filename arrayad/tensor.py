@@ -147,10 +147,10 @@ class Tensor(Methods):
         return value.copy() if copy else value
 
     def __float__(self) -> float:
-        return float(single(self, "float()"))
+        return float(real_single(self, "float()"))
 
     def __int__(self) -> int:
-        return int(single(self, "int()"))
+        return int(real_single(self, "int()"))
 
     def __complex__(self) -> complex:
         return complex(single(self, "complex()"))
@@ -325,6 +325,16 @@ def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
     if warn:
         warn_of_constant(tensor, asked)
     return value.reshape(()) if tensor.ndim else value
+
+
+def real_single(tensor: Tensor, asked: str) -> Any:
+    """`single`, of a real number.
+
+    **Raises** `DTypeError` for a complex one, as Python does.
+    """
+    if tensor.dtype.kind == "c":
+        raise DTypeError(f"[{asked}] a real number was needed, {describe(tensor)} came; take real, imag or abs, or use complex()")
+    return single(tensor, asked)
 
 
 def outgoing(tensor: Tensor, asked: str) -> np.ndarray[Any, Any]:

@@ -14,7 +14,7 @@ from arrayad.numerical.step import EPS, FORMULAS, Difference, Formula, best_step
 from arrayad.tensor import Tensor, handle
 from arrayad.transforms.boundary import is_array, parameter_names
 from arrayad.transforms.forward import jvp
-from arrayad.transforms.reverse import vjp
+from arrayad.transforms.reverse import pullback
 
 Array = np.ndarray[Any, Any]
 
@@ -138,7 +138,8 @@ class Check:
         return self.pulled(leaves)
 
     def pulled(self, leaves: list[Any]) -> Any:
-        _, back = vjp(lambda *xs: self.called(self.chosen(leaves, xs)), *(leaves[i] for i in self.smooth))
+        primals = tuple(leaves[i] for i in self.smooth)
+        _, back = pullback("vjp", lambda *xs: self.called(self.chosen(leaves, xs)), primals, says=False)
         return back([handle(ct) for ct in self.cts])
 
     def pushed(self, leaves: list[Any], tangents: Sequence[Any]) -> Any:

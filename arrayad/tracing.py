@@ -81,11 +81,22 @@ def record(function: Callable[..., Any], operands: list[Any], names: list[str] |
     values = [None if is_abstract(x.value) else x.value for x in handles]
     try:
         leaves, structure = tree.flatten(function(*handles))
-        outputs = [program_value(y, trace) if y.__class__ is Tensor else freeze(np.asarray(y)) for y in leaves]
+        outputs = [program_value(y, trace) if y.__class__ is Tensor else constant_result("trace", y) for y in leaves]
         return Tape(inputs, outputs, structure, trace, values, names or [])
     finally:
         trace.open = False
         trace.guards = []
+
+
+def constant_result(name: str, y: Any) -> np.ndarray[Any, Any]:
+    """A result that is no Tensor as an array.
+
+    **Raises** `TypeError` for what is no array, such as a closure, whose captured values would outlive their trace.
+    """
+    value = np.asarray(y)
+    if callable(y) or value.dtype.kind not in "biufcO":
+        raise TypeError(f"[{name}] the result is {type(y).__name__}; a traced function must return arrays")
+    return freeze(value)
 
 
 def program_value(x: Tensor, trace: Trace) -> Tensor:

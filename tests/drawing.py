@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,20 +31,29 @@ class Case:
     row: Primitive
     shapes: tuple[tuple[int, ...], ...]
     params: dict[str, Any]
+    complex: bool = False
+
+    @property
+    def dtypes(self) -> tuple[str, str]:
+        """The dtype of the operands, and its shorter brother."""
+        return ("complex128", "complex64") if self.complex else ("float64", "float32")
 
     def __repr__(self) -> str:
         params = ",".join(f"{k}={v}" for k, v in self.params.items())
-        return f"{self.row.name}-{'x'.join(str(s).replace(' ', '') for s in self.shapes)}{'-' + params if params else ''}"
+        kind = "-complex" if self.complex else ""
+        return f"{self.row.name}-{'x'.join(str(s).replace(' ', '') for s in self.shapes)}{'-' + params if params else ''}{kind}"
 
-    def operands(self, dtype: str = "float64", seed: int = 0) -> list[np.ndarray[Any, Any]]:
+    def operands(self, dtype: str | None = None, seed: int = 0) -> list[np.ndarray[Any, Any]]:
         """Seeded operands: the same for the same row, shapes and seed."""
+        dtype = self.dtypes[0] if dtype is None else dtype
         rng = np.random.default_rng([zlib.crc32(repr(self).encode()), seed])
         return [self.draw(rng, i, shape, dtype) for i, shape in enumerate(self.shapes)]
 
     def draw(self, rng: np.random.Generator, i: int, shape: tuple[int, ...], dtype: str) -> np.ndarray[Any, Any]:
         samples = self.row.samples
         if i in samples.make:
-            return np.asarray(samples.make[i](rng, shape), dtype=dtype)
+            x = samples.make[i](rng, shape)
+            return np.asarray(x + 1j * anti_symmetric(rng, shape) if np.dtype(dtype).kind == "c" else x, dtype=dtype)
         low, high = (b[i] if isinstance(b, tuple) else b for b in (samples.low, samples.high))
         kind = np.dtype(samples.dtypes.get(i, dtype)).kind
         if kind == "b":
@@ -54,7 +63,8 @@ class Case:
         if samples.distinct:
             steps = rng.permutation(int(np.prod(shape))).reshape(shape)
             return np.asarray(low + (high - low) * (steps + 0.5) / max(1, steps.size), dtype=dtype)
-        return np.asarray(rng.uniform(low, high, shape), dtype=dtype)
+        x = rng.uniform(low, high, shape)
+        return np.asarray(x + 1j * rng.uniform(low, high, shape) if kind == "c" else x, dtype=dtype)
 
     def is_smooth_operand(self, i: int) -> bool:
         """Whether there can be a derivative by operand i."""
@@ -79,8 +89,23 @@ def cases_of(row: Primitive) -> Iterator[Case]:
 
 
 def every_case(differentiable: bool = False) -> list[Case]:
-    """Every case of every row, or of those with a derivative."""
-    return [case for row in TABLE.values() if row.differentiable or not differentiable for case in cases_of(row)]
+    """Every case of every row, or of those with a derivative: of real operands, and of complex ones where the row takes them."""
+    real = [case for row in TABLE.values() if row.differentiable or not differentiable for case in cases_of(row)]
+    return [*real, *(replace(case, complex=True) for case in real if case.row.samples.complex)]
+
+
+def anti_symmetric(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Small imaginary parts of matrices, with which a symmetric one becomes Hermitian; none of a vector of eigenvalues."""
+    if len(shape) < 2:
+        return np.zeros(shape)
+    x = rng.uniform(-0.2, 0.2, shape)
+    return x - np.swapaxes(x, -1, -2) if shape[-1] == shape[-2] else x
+
+
+def normal_like(rng: np.random.Generator, x: Any) -> np.ndarray[Any, Any]:
+    """Normal numbers, complex ones for a complex array."""
+    drawn = np.asarray(rng.standard_normal(x.shape))
+    return drawn + 1j * rng.standard_normal(x.shape) if x.dtype.kind == "c" else drawn
 
 
 def cases_in_floats() -> list[Any]:

@@ -83,7 +83,9 @@ def test_complex_numbers_are_refused() -> None:
 
 def test_differentiated_functions_take_and_give_bare_numbers() -> None:
     assert ad.grad(lambda x: x * x)(THIRD).item() == 2 * THIRD
-    assert ad.value_and_grad(lambda x: mpf(2))(THIRD)[0].item() == 2
+    assert ad.value_and_grad(lambda x: mpf(2) + 0 * x)(THIRD)[0].item() == 2
+    with pytest.warns(UserWarning, match="does not depend on x"):
+        assert ad.value_and_grad(lambda x: mpf(2))(THIRD)[0].item() == 2
     by_both = ad.grad(lambda x, y: x * y, argnums=(0, 1))(ad.asarray(THIRD), mpf(2))
     assert [g.item() for g in by_both] == [2, THIRD]
     with pytest.raises(DTypeError, match=r"\[grad\] argument .* derivatives are of floating-point"):

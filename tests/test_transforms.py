@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 from collections import namedtuple
+from operator import methodcaller
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,10 +203,102 @@ def test_argnums_and_aux() -> None:
         ad.grad(lambda x: x, has_aux=True)(1.0)
 
 
-def test_unused_arguments_have_zero_gradients() -> None:
-    a, b = ad.grad(lambda a, b: a * 2.0, argnums=(0, 1))(1.0, np.ones((2, 3), np.float32))
+def test_unused_arguments_have_zero_gradients_and_say_so() -> None:
+    with pytest.warns(UserWarning, match=r"^\[grad\] the result does not depend on b, so that the derivative is 0") as caught:
+        a, b = ad.grad(lambda a, b: a * 2.0, argnums=(0, 1))(1.0, np.ones((2, 3), np.float32))
+    assert [w.filename for w in caught] == [__file__]
     assert a.item() == 2.0 and b.shape == (2, 3) and b.dtype == np.float32 and not np.any(np.asarray(b))
-    assert ad.grad(lambda x: 3.0)(1.0).item() == 0.0
+    with pytest.warns(UserWarning, match="depend on x"):
+        assert ad.grad(lambda x: 3.0)(1.0).item() == 0.0
+
+
+UNUSED = {
+    "grad": (lambda: ad.grad(lambda a, b: ad.sin(a), 1)(1.0, 2.0), r"\[grad\].* on b,"),
+    "value_and_grad": (lambda: ad.value_and_grad(lambda a, b: 1.0, (0, 1))(1.0, 2.0), r"\[grad\].* on a and b,"),
+    "vjp": (lambda: ad.vjp(lambda a, b: (ad.sin(a), 2.0), 1.0, 2.0)[1]((1.0, 1.0)), r"\[vjp\].* on b,"),
+    "jacobian": (lambda: ad.jacobian(lambda a, b: ad.sin(a), (0, 1))(1.0, 2.0), r"\[jacobian\].* on b,"),
+    "jacrev": (lambda: ad.jacrev(lambda a: ad.ones(3))(np.ones(2)), r"\[jacobian\].* on a,"),
+    "a tree": (lambda: ad.grad(lambda p, q: ad.sin(p["w"]), (0, 1))({"w": 1.0}, {"w": 1.0, "b": 2.0}), r"on q,"),
+    "an integer row": (lambda: ad.grad(lambda x, y: ad.sum(ad.ones(3)[np.array([0, 1])] * x), 1)(1.0, 2.0), "on y,"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_who_says_that_an_argument_is_not_used(name: str) -> None:
+    run, message = UNUSED[name]
+    with pytest.warns(UserWarning, match=message) as caught:
+        run()
+    assert len({(w.filename, w.lineno) for w in caught}) == 1 and caught[0].filename == __file__
+
+
+LINEAR = np.array([1.0, 2.0])
+
+INTENDED_ZEROS = {
+    "an unused leaf of an argument": lambda: ad.grad(lambda p: p["w"] * 2.0)({"w": 1.0, "b": 1.0}),
+    "some outputs of some arguments": lambda: ad.jacobian(lambda a, b: (ad.sin(a), ad.cos(b)), (0, 1))(1.0, 2.0),
+    "hessian of a linear function": lambda: ad.hessian(lambda x: ad.sum(LINEAR * x))(LINEAR),
+    "grad of the grad of one": lambda: ad.grad(ad.grad(lambda x: 3.0 * x))(1.0),
+    "grad of its jvp": lambda: ad.grad(lambda x: ad.jvp(lambda y: 3.0 * y, (x,), (1.0,))[1])(1.0),
+    "hvp of one": lambda: ad.hvp(lambda x: ad.sum(LINEAR * x), LINEAR, LINEAR),
+    "jvp": lambda: ad.jvp(lambda x: 3.0, (1.0,), (1.0,)),
+    "jet": lambda: ad.jet(lambda x: 3.0, (1.0,), ([1.0],)),
+    "inside vmap": lambda: ad.vmap(ad.grad(lambda x: 3.0))(LINEAR),
+    "inside grad": lambda: ad.grad(lambda x: x * x + ad.grad(lambda y: 3.0)(x))(1.0),
+    "a step": lambda: ad.grad(lambda x: ad.where(x > 0, 1.0, 2.0))(1.0),
+    "a whole number": lambda: ad.grad(ad.floor)(1.5),
+    "a position": lambda: ad.grad(lambda x: ad.astype(ad.argmax(x), np.float64))(LINEAR),
+    "a stopped gradient": lambda: ad.grad(lambda x: ad.stop_gradient(x) * 2.0)(1.0),
+    "the transpose of a rule": lambda: ad.grad(ad.numerical.differentiable(lambda x, y: y, argnums=1), (0, 1))(1.0, 2.0),
+    "a product with zero": lambda: ad.grad(lambda x: 0.0 * x)(1.0),
+}
+
+
+@pytest.mark.parametrize("name", INTENDED_ZEROS)
+def test_zeros_that_are_meant_say_nothing(name: str) -> None:
+    INTENDED_ZEROS[name]()  # a warning would be an error
+
+
+def test_integer_arguments_are_refused_by_name() -> None:
+    def f(weights: object, steps: object) -> object:
+        return ad.sum(weights) * steps
+
+    w = np.ones(2)
+    for transform, name in (
+        (lambda: ad.grad(f, 1)(w, 3), "grad"),
+        (lambda: ad.value_and_grad(f, (0, 1))(w, 3), "grad"),
+        (lambda: ad.jacobian(f, 1)(w, 3), "jacobian"),
+        (lambda: ad.vjp(f, w, 3), "vjp"),
+        (lambda: ad.jvp(f, (w, 3), (w, 1.0)), "jvp"),
+        (lambda: ad.linearize(f, w, 3), "linearize"),
+        (lambda: ad.jet(f, (w, 3), ([w], [1.0])), "jet"),
+        (lambda: ad.elementwise_grad(f, 1)(w, 3), "grad"),
+    ):
+        with pytest.raises(DTypeError, match=rf"^\[{name}\] argument steps is i64\[\]; derivatives are of floating-point"):
+            transform()
+    np.testing.assert_array_equal(
+        np.asarray(ad.grad(f)(w, 3)), [3.0, 3.0]
+    )  # which they may well be, beside what is differentiated
+
+
+@pytest.mark.parametrize(
+    "take",
+    [float, int, bool, methodcaller("item"), methodcaller("numpy"), np.asarray],
+    ids="float int bool item numpy asarray".split(),
+)
+def test_a_value_taken_out_of_a_differentiated_function_warns_at_that_line(take: object) -> None:
+    def f(x: object) -> object:
+        y = x * 2.0
+        return x * take(y)  # here
+
+    run = {"grad": lambda: ad.grad(f)(1.5), "jvp": lambda: ad.jvp(f, (1.5,), (1.0,)), "jacobian": lambda: ad.jacrev(f)(1.5)}
+    for transform in run.values():
+        if take is bool:
+            transform()  # a branch, which is followed
+            continue
+        with pytest.warns(UserWarning, match="of a value inside a running transform gives a constant") as caught:
+            transform()
+        lines = Path(__file__).read_text().splitlines()
+        assert {lines[w.lineno - 1].strip() for w in caught} == {"return x * take(y)  # here"}
 
 
 # --- backward ------------------------------------------------------------------------------------------------------
@@ -236,9 +330,9 @@ def test_backward_errors() -> None:
 
 
 def test_errors_of_transforms() -> None:
-    with pytest.raises(DTypeError, match=r"argument \[0\] is i64\[\]; derivatives are of floating-point"):
+    with pytest.raises(DTypeError, match=r"argument x is i64\[\]; derivatives are of floating-point"):
         ad.grad(lambda x: x * 1.0)(3)
-    with pytest.raises(DTypeError, match=r"argument \[0\]\['n'\] is bool\[2\]"):
+    with pytest.raises(DTypeError, match=r"argument \w+\['n'\] is bool\[2\]"):
         ad.grad(lambda p: ad.sum(p["x"]))({"x": 1.0, "n": np.array([True, False])})
     with pytest.raises(ShapeError, match=r"must return a scalar, it returned f64\[2\]"):
         ad.grad(lambda x: x)(np.ones(2))

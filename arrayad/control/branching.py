@@ -44,7 +44,7 @@ from arrayad.primitives.selection import maximum, minimum, where
 from arrayad.series import Rule
 from arrayad.shaped import Bundle, Shaped, aval, is_weak
 from arrayad.tensor import Tensor, freeze
-from arrayad.tracing import Tape, aval_of
+from arrayad.tracing import Tape, aval_of, constant_result
 
 INTEGER = np.dtype(np.int64)
 
@@ -203,7 +203,7 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
     if chosen.shape != ():
         raise ShapeError(f"[cond] the predicate is {describe(chosen)}; one boolean is needed: use any() or all(), or where")
     if is_at_hand(chosen):
-        return taken_branch(true_fun if chosen.value else false_fun, operands)
+        return taken_branch("cond", true_fun if chosen.value else false_fun, operands)
     holds = chosen if chosen.dtype.kind == "b" else not_equal(chosen, 0)
     return traced_switch("cond", astype(holds, dtype=INTEGER), (false_fun, true_fun), operands)
 
@@ -232,14 +232,15 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     if chosen.dtype.kind not in "iu":
         raise DTypeError(f"[switch] the index is {describe(chosen)}; an integer is needed: use astype")
     if is_at_hand(chosen):
-        return taken_branch(branches[min(max(int(chosen.value), 0), len(branches) - 1)], operands)
+        return taken_branch("switch", branches[min(max(int(chosen.value), 0), len(branches) - 1)], operands)
     clamped = minimum(maximum(astype(chosen, dtype=INTEGER), 0), len(branches) - 1)
     return traced_switch("switch", clamped, branches, operands)
 
 
-def taken_branch(function: Callable[..., Any], operands: Any) -> Any:
+def taken_branch(name: str, function: Callable[..., Any], operands: Any) -> Any:
     """A branch on its operands, as Tensors of its own, which it may change in place; and its results likewise."""
-    return tree.map(own_handle, function(*tree.map(own_handle, operands)))
+    result = function(*tree.map(own_handle, operands))
+    return tree.map(lambda y: own_handle(y if y.__class__ is Tensor else constant_result(name, y)), result)
 
 
 def traced_switch(name: str, index: Tensor, functions: Sequence[Callable[..., Any]], operands: Any) -> Any:

@@ -11,6 +11,7 @@ from arrayad.functions.creation import asarray
 from arrayad.namespace import attach_operator, expose, public
 from arrayad.primitives import arithmetic, complex, exponential, selection, trigonometric
 from arrayad.primitives.arithmetic import square
+from arrayad.primitives.casting import astype
 from arrayad.primitives.rounding import rint
 from arrayad.shaped import is_weak
 from arrayad.tensor import handle
@@ -85,6 +86,9 @@ def round(x: Any, decimals: int = 0) -> Any:
 def power(x1: Any, x2: Any) -> Any:
     if x2.__class__ is int and x2 == 2:
         return square(x1)
+    if complex.is_complex(x2) and not (complex.is_complex(x1) or is_weak(x1)):
+        x1 = asarray(x1)
+        x1 = astype(x1, dtype=np.result_type(x1.dtype, np.complex64))  # its logarithm is complex where it is negative
     return exponential.power(x1, x2)
 
 

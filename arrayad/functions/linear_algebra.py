@@ -20,7 +20,7 @@ from arrayad.functions.reduction import sum as total
 from arrayad.functions.shape import moveaxis
 from arrayad.namespace import NUMPY, attach_operator, linalg, public
 from arrayad.primitives.broadcasting import broadcast_to
-from arrayad.primitives.complex import absolute
+from arrayad.primitives.complex import absolute, conjugated
 from arrayad.primitives.exponential import power
 from arrayad.primitives.linear_algebra import matrix_product
 from arrayad.primitives.reduction import euclidean_norm
@@ -170,7 +170,7 @@ def inner(x: Any, y: Any) -> Tensor:
 
 @public()
 def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """Inner products of vectors along `axis`: z = Σ x y; the other axes broadcast.
+    """Inner products of vectors along `axis`: z = Σ conj(x) y; the other axes broadcast.
 
     **Example**
 
@@ -184,7 +184,7 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
     x, y = (with_last(operand, normalize_axis(axis, operand.ndim, "vecdot")) for operand in (x, y))
     if x.shape[-1] != y.shape[-1]:
         raise ShapeError(f"[vecdot] sizes differ along axis {axis}: x is {describe(x)}, y is {describe(y)}; they must agree")
-    return einsum("...i,...i->...", x, y)
+    return einsum("...i,...i->...", conjugated(x), y)
 
 
 def with_last(x: Tensor, axis: int) -> Tensor:
@@ -354,11 +354,11 @@ def vector_norm(x: Any, ord: Any = 2, axis: Axis = None, keepdims: bool = False)
     axes = normalize_axes(axis, x.ndim, "norm")
     if not isinstance(ord, int | float | np.number):
         raise ValueError(f"[norm] ord is {ord!r}; of vectors a number, inf or -inf is needed")
-    if ord == 2 and x.dtype.kind in "fO":
+    if ord == 2 and x.dtype.kind in "fcO":
         return kept_dims(euclidean_norm(x, axis=axes), x, axes, keepdims)
     size = absolute(x)
     if ord == 0:
-        return total(size != 0, axes, x.dtype, keepdims)
+        return total(size != 0, axes, size.dtype, keepdims)
     if math.isinf(ord):
         if ord < 0:
             refuse_empty("norm", x, axes)

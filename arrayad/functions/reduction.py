@@ -15,7 +15,9 @@ from arrayad.namespace import public
 from arrayad.primitives import reduction as rows
 from arrayad.primitives.arithmetic import square
 from arrayad.primitives.broadcasting import reduce_sum, with_ones
+from arrayad.primitives.casting import real
 from arrayad.primitives.comparison import not_equal
+from arrayad.primitives.complex import imag
 from arrayad.primitives.shape import reshape
 from arrayad.shaped import normalize_axes
 from arrayad.tensor import Tensor
@@ -118,7 +120,7 @@ def deviations(name: str, x: Any, axis: Axis, correction: float | None, ddof: fl
 def var(
     x: Any, axis: Axis = None, *, correction: float | None = None, ddof: float | None = None, keepdims: bool = False
 ) -> Tensor:
-    """Variance over `axis`: y = Σ (x - mean)² / (n - correction); `ddof` is NumPy's name of `correction`, usually 0.
+    """Variance over `axis`: y = Σ |x - mean|² / (n - correction); `ddof` is NumPy's name of `correction`, usually 0.
 
     **Example**
 
@@ -127,7 +129,12 @@ def var(
     (Tensor(1.25), Tensor(1.66666667))
     """
     d, axes, divisor = deviations("var", x, axis, correction, ddof)
-    return kept_dims(reduce_sum(square(d), axis=axes), d, axes, keepdims) / divisor
+    return kept_dims(reduce_sum(squared_length(d), axis=axes), d, axes, keepdims) / divisor
+
+
+def squared_length(x: Any) -> Any:
+    """|x|², of real and complex numbers."""
+    return square(real(x)) + square(imag(x)) if x.dtype.kind == "c" else square(x)
 
 
 @public(method=True)

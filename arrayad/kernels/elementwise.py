@@ -105,7 +105,8 @@ class Elementwise:
     def __init__(self, name: str, numpy: Callable[..., Any]) -> None:
         self.name, self.numpy = name, numpy
         self.op, self.arity, self.is_bool = OPERATIONS.get(name, (-1, 0, False))
-        self.is_ufunc = isinstance(numpy, np.ufunc) and numpy.nout == 1
+        self.ufunc: Any = getattr(numpy, "__wrapped__", numpy)  # the kernel may refuse some of what its ufunc takes
+        self.is_ufunc = isinstance(self.ufunc, np.ufunc) and self.ufunc.nout == 1
         self.all_full = sum(FULL << 4 * k for k in range(self.arity))
         self.call = CALLS[self.arity - 1]
         self.dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
@@ -215,5 +216,5 @@ class Elementwise:
         if math.prod(shape) < POOLED:
             return None
         if key not in self.dtypes:
-            self.dtypes[key] = self.numpy.resolve_dtypes((*key, None))[-1]  # type: ignore[attr-defined]
+            self.dtypes[key] = self.ufunc.resolve_dtypes((*key, None))[-1]
         return empty(shape, self.dtypes[key])

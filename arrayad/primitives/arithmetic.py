@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import elementwise, minus_one, one
+from arrayad.kernels.real import of_real, ordered
 from arrayad.samples import Samples
 from arrayad.series import Rule, Series, convolution, total
+
+ENTIRE = Samples(complex=True)
+QUOTIENT = Samples(low=(-3.0, 0.5), high=(3.0, 4.0), complex=True)
 
 add = elementwise(
     "add",
@@ -20,6 +24,7 @@ add = elementwise(
     latex="{x1} + {x2}",
     text="{x1} + {x2}",
     mpmath="x1 + x2",
+    samples=ENTIRE,
     operator="add",
 )
 
@@ -32,6 +37,7 @@ subtract = elementwise(
     latex="{x1} - {x2}",
     text="{x1} - {x2}",
     mpmath="x1 - x2",
+    samples=ENTIRE,
     operator="sub",
 )
 
@@ -49,6 +55,7 @@ multiply = elementwise(
     latex="{x1} {x2}",
     text="{x1} · {x2}",
     mpmath="x1 * x2",
+    samples=ENTIRE,
     taylor=multiply_series,
     operator="mul",
 )
@@ -76,7 +83,7 @@ divide = elementwise(
     text="{x1} / {x2}",
     mpmath="x1 / x2",
     taylor=divide_series,
-    samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
+    samples=QUOTIENT,
     operator="truediv",
 )
 
@@ -130,7 +137,7 @@ ratio = elementwise(
     text="{x1} / {x2}",
     mpmath="x1 / x2 if x2 else 0 * x2",
     taylor=divide_series,
-    samples=Samples(low=(-3.0, 0.5), high=(3.0, 4.0)),
+    samples=QUOTIENT,
     public=False,
 )
 
@@ -143,6 +150,7 @@ negative = elementwise(
     latex="-{x}",
     text="-{x}",
     mpmath="-x",
+    samples=ENTIRE,
     operator="neg",
 )
 
@@ -155,6 +163,7 @@ positive = elementwise(
     latex="{x}",
     text="{x}",
     mpmath="+x",
+    samples=ENTIRE,
     operator="pos",
 )
 
@@ -164,7 +173,7 @@ absolute = elementwise(
 
     **Kinks** 0 at 0, the middle of the subdifferential [-1, 1].
     """,
-    numpy=np.absolute,
+    numpy=of_real(np.absolute),
     c="M(fabs)(x)",
     partials=(lambda x: sign(x),),
     latex=r"\left|{x}\right|",
@@ -176,12 +185,13 @@ absolute = elementwise(
 
 sign = elementwise(
     "sign",
-    """-1, 0 or 1 by the sign of the element; nan stays nan.  Piecewise constant, so its derivative is 0.""",
-    numpy=np.sign,
+    """-1, 0 or 1 by the sign of the real element; nan stays nan.  Piecewise constant, so its derivative is 0.""",
+    numpy=ordered(np.sign),
     c="NAME(sign)(x)",
     partials=(None,),
     latex=r"\operatorname{{sign}}({x})",
     mpmath="mp.sign(x)",
+    public=False,
 )
 
 reciprocal = elementwise(
@@ -193,7 +203,7 @@ reciprocal = elementwise(
     latex=r"\frac{{1}}{{{x}}}",
     text="1 / {x}",
     mpmath="1 / x",
-    samples=Samples(low=0.5, high=4.0),
+    samples=Samples(low=0.5, high=4.0, complex=True),
 )
 
 square = elementwise(
@@ -205,6 +215,7 @@ square = elementwise(
     latex="{x}^2",
     text="{x}²",
     mpmath="x * x",
+    samples=ENTIRE,
 )
 
 sqrt = elementwise(
@@ -219,5 +230,5 @@ sqrt = elementwise(
     latex=r"\sqrt{{{x}}}",
     text="√{x}",
     mpmath="mp.sqrt(x)",
-    samples=Samples(low=0.5, high=5.0),
+    samples=Samples(low=0.5, high=5.0, complex=True),
 )

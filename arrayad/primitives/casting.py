@@ -1,4 +1,4 @@
-"""Rows that leave the elements as they are, or change only their dtype."""
+"""Rows that leave the elements as they are, or change only their dtype: copies, casts, real parts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from arrayad import tree
 from arrayad.arbitrary import OBJECT, of
 from arrayad.dependence import same_element
+from arrayad.errors import DTypeError, describe
 from arrayad.namespace import public
 from arrayad.primitive import alike, general, like_first, linear, nothing
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped, aval
-from arrayad.tape import Entry, Scope, Traced, recorded, with_entry
+from arrayad.tape import Entry, Scope, Traced, Unfollowed, recorded, with_entry
 from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import program_value
 
@@ -60,7 +61,7 @@ constant = general(
     numpy=lambda x: x,
     shape=like_first,
     batch=alike,
-    samples=Samples(shapes=[(3,), ()]),
+    samples=Samples(shapes=[(3,), ()], complex=True),
     cost=nothing,
 )
 constant.primitive.is_view = True  # type: ignore[attr-defined]
@@ -82,25 +83,71 @@ def stop_gradient(x: Any) -> Any:
 
 
 def stopped(x: Any) -> Tensor:
+    Unfollowed.count += 1
     plain = x.__class__ is Tensor and (x.history is None or x.history.__class__ is Entry)
     return handle(x.value) if plain else constant(x)
 
 
-def cast_back(ct: Any, x: Shaped, *, dtype: Any) -> Any:
+def part_shape(x: Any) -> Shaped:
+    """The shape rule of a real or an imaginary part."""
+    return Shaped(x.shape, x.dtype.type(0).real.dtype if x.dtype.kind == "c" else x.dtype)
+
+
+def real_transpose(ct: Any, x: Shaped) -> Any:
     return astype(ct, dtype=x.dtype)
 
 
+real = linear(
+    "real",
+    """Real part of each element.""",
+    numpy=lambda x: x.real,
+    shape=part_shape,
+    transpose=real_transpose,
+    batch=alike,
+    pattern=same_element,
+    view=True,
+    samples=Samples(shapes=[(2, 3), (), (0,)]),
+)
+
+
+def real_part(x: Any) -> Any:
+    """The real part of a complex Tensor; a real one as it is."""
+    return real(x) if x.dtype.kind == "c" else x
+
+
+def cast_back(ct: Any, x: Shaped, *, dtype: Any) -> Any:
+    """A real operand that was made complex has the real part for its cotangent."""
+    return astype(ct if x.dtype.kind == "c" else real_part(ct), dtype=x.dtype)
+
+
+def cast_shape(x: Any, *, dtype: Any) -> Shaped:
+    """The shape rule of `astype`.
+
+    **Raises** `DTypeError` where the imaginary parts of complex numbers would be lost.
+    """
+    if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cbO":
+        raise DTypeError(
+            f"[astype] {describe(x)} came to be cast to {np.dtype(dtype)}, which would discard the imaginary parts; "
+            "take real, imag or abs"
+        )
+    return Shaped(x.shape, dtype)
+
+
 def cast(x: Any, *, dtype: Any) -> Any:
+    if x.dtype.kind == "c":
+        cast_shape(x, dtype=dtype)
     return of(x) if dtype == OBJECT else x.astype(dtype, copy=False)
 
 
 astype = linear(
     "astype",
-    """Each element converted to `dtype`, as NumPy converts it.""",
+    """Each element converted to `dtype`, as NumPy converts it; but complex numbers never to real ones, of which NumPy warns.""",
     numpy=cast,
-    shape=lambda x, *, dtype: Shaped(x.shape, dtype),
+    shape=cast_shape,
     transpose=cast_back,
     pattern=same_element,
     batch=alike,
-    samples=Samples(shapes=[(2, 3), (), (0,)], params=[{"dtype": np.dtype("float32")}, {"dtype": np.dtype("float64")}]),
+    samples=Samples(
+        shapes=[(2, 3), (), (0,)], params=[{"dtype": np.dtype("float32")}, {"dtype": np.dtype("float64")}], complex=False
+    ),
 )

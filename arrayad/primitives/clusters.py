@@ -163,6 +163,7 @@ quotient = general(
     batch=all_alike,
     samples=Samples(
         lapack=True,
+        complex=True,
         cases=[(shapes, {"kind": kind}) for kind in ("gaps", "sums", "values") for shapes in PAIRS]
         + [(((4, 2), (2,)), {"kind": "values"})],
         make={1: apart},

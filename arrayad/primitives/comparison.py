@@ -11,6 +11,7 @@ from arrayad.elementwise import elementwise
 from arrayad.primitive import Operation
 from arrayad.samples import Samples
 
+FIELD = Samples(complex=True)
 BOOLS = Samples(dtypes={0: "bool", 1: "bool"})
 
 
@@ -24,6 +25,7 @@ def comparison(name: str, doc: str, numpy: Callable[..., Any], sign: str, latex:
         latex=f"{{x1}} {latex} {{x2}}",
         text=f"{{x1}} {sign} {{x2}}",
         mpmath=f"x1 {sign} x2",
+        samples=FIELD,
         operator=operator,
     )
 
@@ -64,10 +66,10 @@ bitwise_right_shift = logic(
     "bitwise_right_shift", """The bits of `x1` moved down by `x2` places.""", np.right_shift, 2, INTEGERS, operator="rshift"
 )
 
-isnan = logic("isnan", """Whether the element is nan.""", np.isnan, 1, Samples(), mpmath="mp.isnan(x)")
-isinf = logic("isinf", """Whether the element is infinite.""", np.isinf, 1, Samples(), mpmath="mp.isinf(x)")
+isnan = logic("isnan", """Whether the element is nan.""", np.isnan, 1, FIELD, mpmath="mp.isnan(x)")
+isinf = logic("isinf", """Whether the element is infinite.""", np.isinf, 1, FIELD, mpmath="mp.isinf(x)")
 isfinite = logic(
-    "isfinite", """Whether the element is neither nan nor infinite.""", np.isfinite, 1, Samples(), mpmath="mp.isfinite(x)"
+    "isfinite", """Whether the element is neither nan nor infinite.""", np.isfinite, 1, FIELD, mpmath="mp.isfinite(x)"
 )
 signbit = logic(
     "signbit", """Whether the sign bit of the element is set, as in -0.0.""", np.signbit, 1, Samples(), mpmath="x < 0"

@@ -14,20 +14,14 @@ from arrayad.dependence import Links, same_element
 from arrayad.namespace import attach, attach_operator, expose, public
 from arrayad.primitive import OUTPUT, alike, general, like_first, linear
 from arrayad.primitives import arithmetic
-from arrayad.primitives.casting import astype
-from arrayad.primitives.comparison import equal
-from arrayad.primitives.selection import where
+from arrayad.primitives.arithmetic import ratio
+from arrayad.primitives.casting import astype, part_shape, real, real_part
 from arrayad.primitives.trigonometric import atan2
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 from arrayad.tensor import Tensor
 
 SAMPLES = Samples(shapes=[(2, 3), (), (0,)])
-
-
-def part_shape(x: Any) -> Shaped:
-    """The shape rule of a real or an imaginary part."""
-    return Shaped(x.shape, x.dtype.type(0).real.dtype if x.dtype.kind == "c" else x.dtype)
 
 
 def conj_transpose(ct: Any, x: Shaped) -> Any:
@@ -48,21 +42,6 @@ expose(conj, method=True, numpy="conjugate")
 expose(conj, "conjugate", method=True, numpy=())
 
 
-def real_transpose(ct: Any, x: Shaped) -> Any:
-    return astype(ct, dtype=x.dtype)
-
-
-real = linear(
-    "real",
-    """Real part of each element.""",
-    numpy=lambda x: x.real,
-    shape=part_shape,
-    transpose=real_transpose,
-    batch=alike,
-    pattern=same_element,
-    view=True,
-    samples=SAMPLES,
-)
 expose(real, numpy="real")
 attach("real", property(real, doc=real.__doc__))
 
@@ -111,24 +90,19 @@ def conjugated(x: Any) -> Any:
     return conj(x) if x is not None and x.dtype.kind == "c" else x
 
 
-def direction(x: Any, y: Any) -> Any:
-    """conj(z) / |z|, 0 at 0."""
-    return conj(x) / where(equal(y, 0.0), 1.0, y)
-
-
 def magnitude_jvp(tangents: Any, y: Any, x: Any) -> Any:
-    return real(tangents[0] * direction(x, y))
+    return real_part(tangents[0] * ratio(conjugated(x), y))
 
 
 def magnitude_vjp(needed: Any, ct: Any, y: Any, x: Any) -> Any:
-    return (ct * direction(x, y),)
+    return (ct * ratio(conjugated(x), y),)
 
 
 magnitude = general(
     "magnitude",
     """Absolute value of complex numbers: y[i] = |z[i]|.
 
-    **Kinks** the derivative at 0 is 0.
+    **Kinks** the derivative at 0 is 0, as that of a norm; the second derivative there is nan.
     """,
     numpy=np.absolute,
     shape=part_shape,
@@ -137,14 +111,21 @@ magnitude = general(
     residuals=(0, OUTPUT),
     batch=alike,
     pattern=same_element,
-    samples=Samples(shapes=[(2, 3), (), (0,)], low=0.5),
+    samples=Samples(shapes=[(2, 3), (), (0,)], low=0.5, complex=True),
 )
+
+
+def is_complex(x: Any) -> bool:
+    """Whether an operand is complex: a Tensor, an array or a Python number."""
+    dtype = getattr(x, "dtype", None)
+    return x.__class__ is complex or (dtype is not None and dtype.kind == "c")
 
 
 def absolute(x: Any) -> Any:
     """Absolute value: y[i] = |x[i]|, of real and complex numbers.
 
-    **Kinks** the derivative at 0 is 0, the middle of the subdifferential.
+    **Kinks** the derivative at 0 is 0, the middle of the subdifferential.  The second derivative at 0 is 0 of a real number, nan
+    of a complex one, which is a norm of two.
 
     **Example**
 
@@ -152,9 +133,27 @@ def absolute(x: Any) -> Any:
     >>> ad.abs(ad.tensor(3.0 + 4.0j))
     Tensor(5.)
     """
-    dtype = getattr(x, "dtype", None)
-    return magnitude(x) if x.__class__ is complex or (dtype is not None and dtype.kind == "c") else arithmetic.absolute(x)
+    return magnitude(x) if is_complex(x) else arithmetic.absolute(x)
 
 
 expose(absolute, "abs", method=True, numpy="absolute")
 attach_operator("abs", absolute)
+
+
+def sign(x: Any) -> Any:
+    """The direction of each element: -1, 0 or 1 of real numbers, z / |z| of complex ones, 0 at 0; nan stays nan.
+
+    The derivative of real numbers is 0; that of complex ones turns along the circle.
+
+    **Kinks** of complex numbers the derivative at 0 is nan.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> ad.sign(ad.tensor(-2.0)), ad.sign(ad.tensor(3.0 + 4.0j))
+    (Tensor(-1.), Tensor(0.6+0.8j, dtype=complex128))
+    """
+    return ratio(x, magnitude(x)) if is_complex(x) else arithmetic.sign(x)
+
+
+expose(sign, method=True, numpy="sign")

@@ -101,7 +101,9 @@ cholesky = general(
     residuals=(OUTPUT,),
     pattern=matrix_by_matrix,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=[(3, 3), (2, 3, 3), (1, 1), (0, 0), (0, 2, 2)], make={0: positive_definite}),
+    samples=Samples(
+        lapack=True, complex=True, shapes=[(3, 3), (2, 3, 3), (1, 1), (0, 0), (0, 2, 2)], make={0: positive_definite}
+    ),
     cost=lambda output, x: x.shape[-1] * x.size / 3,
 )
 
@@ -142,7 +144,7 @@ of_full_rank = general(
     vjp=passed_vjp,
     pattern=same_element,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=[(3, 3), (0, 0)], make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=[(3, 3), (0, 0)], make={0: well_conditioned}),
     cost=nothing,
 )
 
@@ -211,7 +213,7 @@ qr = general(
     vjp=qr_vjp,
     residuals=(OUTPUT,),
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=TALL, make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=TALL, make={0: well_conditioned}),
     cost=qr_cost,
 )
 

@@ -17,7 +17,8 @@ import numpy as np
 from arrayad.dependence import matrix_by_matrix
 from arrayad.primitive import OUTPUT, every_operand, general, like_first
 from arrayad.primitives.broadcasting import all_alike, broadcast_to, reduce_sum
-from arrayad.primitives.complex import imag, real
+from arrayad.primitives.casting import real
+from arrayad.primitives.complex import imag
 from arrayad.primitives.linear_algebra import matrix_transposed
 from arrayad.primitives.linear_systems import inverse_jvp, inverse_vjp
 from arrayad.primitives.matrices import added
@@ -152,6 +153,7 @@ cofactors = general(
     batch=all_alike,
     samples=Samples(
         lapack=True,
+        complex=True,
         shapes=[(3, 3), (2, 3, 3), (1, 1), (0, 0), ((3, 3), (3, 3)), ((2, 2, 2), (2, 2, 2)), ((3, 3), (3, 3), (3, 3))],
     ),
     cost=cofactors_cost,
@@ -185,7 +187,7 @@ det = general(
     residuals=(0,),
     pattern=matrix_by_matrix,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=SQUARE),
+    samples=Samples(lapack=True, complex=True, shapes=SQUARE),
     cost=factors_cost,
 )
 
@@ -214,7 +216,7 @@ limit_inverse = general(
     residuals=(OUTPUT,),
     pattern=matrix_by_matrix,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=[(3, 3), (2, 2, 2), (1, 1), (0, 0)], make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=[(3, 3), (2, 2, 2), (1, 1), (0, 0)], make={0: well_conditioned}),
     cost=lambda output, x: 2 * x.shape[-1] * x.size,
 )
 
@@ -257,6 +259,6 @@ slogdet = general(
     vjp=slogdet_vjp,
     residuals=(0, OUTPUT),
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=SQUARE, make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=SQUARE, make={0: well_conditioned}),
     cost=factors_cost,
 )

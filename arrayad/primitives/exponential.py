@@ -17,7 +17,8 @@ from arrayad.samples import Samples
 from arrayad.series import Rule, Series, total, whole_power
 from arrayad.shaped import is_abstract
 
-POSITIVE = Samples(low=0.2, high=5.0)
+ENTIRE = Samples(complex=True)
+POSITIVE = Samples(low=0.2, high=5.0, complex=True)
 TAILS = Samples(low=-40.0, high=40.0)
 LN2 = written("0.69314718055994530941723212145817656807550013436026", "mp.ln2")
 LOG2_OF_E = written("1.4426950408889634073599246810018921374266459541530", "1 / mp.ln2")
@@ -31,6 +32,7 @@ exp = elementwise(
     partials=(lambda y: y,),
     latex="e^{{{x}}}",
     mpmath="mp.exp(x)",
+    samples=ENTIRE,
     cost=10,
 )
 
@@ -43,6 +45,7 @@ exp2 = elementwise(
     latex="2^{{{x}}}",
     text="2^{x}",
     mpmath="mp.power(2, x)",
+    samples=ENTIRE,
     cost=10,
 )
 
@@ -54,6 +57,7 @@ expm1 = elementwise(
     partials=(lambda x: exp(x),),
     latex="e^{{{x}}} - 1",
     mpmath="mp.expm1(x)",
+    samples=ENTIRE,
     cost=10,
 )
 
@@ -80,7 +84,7 @@ log1p = elementwise(
     partials=(lambda x: reciprocal(1.0 + x),),
     latex=r"\ln(1 + {x})",
     mpmath="mp.log1p(x)",
-    samples=Samples(low=-0.7, high=5.0),
+    samples=Samples(low=-0.7, high=5.0, complex=True),
     cost=10,
 )
 
@@ -204,7 +208,7 @@ power_slope = elementwise(
     latex="{x2} {x1}^{{{x2} - 1}}",
     text="{x2} · {x1}^({x2} - 1)",
     mpmath="x2 * mp.power(x1, x2 - 1)",
-    samples=Samples(low=(1.1, 0.1), high=(3.0, 3.0)),
+    samples=Samples(low=(1.1, 0.1), high=(3.0, 3.0), complex=True),
     cost=22,
     public=False,
 )
@@ -236,7 +240,7 @@ def whole_number(x: Any) -> int | None:
     if x.history is not None or is_abstract(x.value) or x.size != 1:
         return None
     value = x.value.item()
-    return int(value) if value in range(64) else None
+    return int(value.real) if value in range(64) else None
 
 
 power = elementwise(
@@ -253,7 +257,7 @@ power = elementwise(
     text="{x1}^{x2}",
     mpmath="mp.power(x1, x2)",
     taylor=power_series,
-    samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0)),
+    samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0), complex=True),
     cost=20,
     public=False,
 )

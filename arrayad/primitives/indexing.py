@@ -271,7 +271,7 @@ getitem = indexing(
     batch=get_batch,
     kind="selection",
     pattern=indexed,
-    samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=CASES),
+    samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=CASES, complex=True),
 )
 
 
@@ -346,7 +346,7 @@ put = indexing(
     kind="linear",
     cost=elements_of_input,
     pattern=put_pattern,
-    samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=put_cases()),
+    samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=put_cases(), complex=True),
 )
 
 
@@ -417,7 +417,9 @@ set_at = indexing(
     kind="selection",
     smooth=2,
     pattern=indexed,
-    samples=Samples(low=(-3.0, -3.0, -2, -2), high=(3.0, 3.0, 2, 2), dtypes={2: "int64", 3: "int64"}, cases=set_cases()),
+    samples=Samples(
+        low=(-3.0, -3.0, -2, -2), high=(3.0, 3.0, 2, 2), dtypes={2: "int64", 3: "int64"}, cases=set_cases(), complex=True
+    ),
 )
 
 

@@ -45,11 +45,12 @@ concat = general(
     cost=nothing,
     pattern=moved,
     samples=Samples(
+        complex=True,
         cases=[
             (((3,), (2,)), {"axis": 0}),
             (((2, 3), (2, 1), (2, 0)), {"axis": 1}),
             (((2, 3),), {"axis": 1}),
             (((0, 3), (1, 3)), {"axis": 0}),
-        ]
+        ],
     ),
 )

@@ -84,6 +84,7 @@ least_squares = general(
     batch=all_alike,
     samples=Samples(
         lapack=True,
+        complex=True,
         shapes=[
             ((4, 2), (4, 3)),
             ((2, 4), (2, 1)),

@@ -88,6 +88,7 @@ solve = general(
     batch=solve_batch,
     samples=Samples(
         lapack=True,
+        complex=True,
         shapes=[
             ((3, 3), (3, 2)),
             ((2, 3, 3), (2, 3, 1)),
@@ -134,6 +135,6 @@ inverse = general(
     residuals=(OUTPUT,),
     pattern=matrix_by_matrix,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=[(3, 3), (2, 3, 3), (1, 1), (0, 0), (0, 2, 2)], make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=[(3, 3), (2, 3, 3), (1, 1), (0, 0), (0, 2, 2)], make={0: well_conditioned}),
     cost=lambda output, x: 2 * x.shape[-1] * x.size,
 )

@@ -181,6 +181,7 @@ expm = general(
     batch=all_alike,
     samples=Samples(
         lapack=True,
+        complex=True,
         shapes=[(3, 3), (2, 2, 2), (1, 1), (0, 0), ((2, 2), (2, 2)), ((2, 2, 2), (2, 2, 2)), ((2, 2), (2, 2), (2, 2))],
         low=-1.0,
         high=1.0,

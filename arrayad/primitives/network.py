@@ -13,6 +13,7 @@ import numpy as np
 from arrayad import kernels
 from arrayad.arbitrary import filled
 from arrayad.dependence import along_axis, along_last_axis
+from arrayad.kernels.real import of_real
 from arrayad.primitive import OUTPUT, general, like_first
 from arrayad.primitives.broadcasting import all_alike, along_next_axis, reduce_sum
 from arrayad.primitives.comparison import not_equal
@@ -59,6 +60,7 @@ def shifted(x: Any, axis: int) -> Any:
 # --- softmax -----------------------------------------------------------------------------------------------------------
 
 
+@of_real
 def softmax_kernel(x: Any, axis: int) -> Any:
     with np.errstate(invalid="ignore"):
         y = np.exp(shifted(x, axis))
@@ -92,6 +94,7 @@ softmax = general(
 )
 
 
+@of_real
 def softmax_product_kernel(x1: Any, x2: Any, axis: int) -> Any:
     inner = np.add.reduce(x1 * x2, axis=axis, keepdims=True)
     y = x1 - inner
@@ -133,6 +136,7 @@ softmax_product = general(
 # --- the logarithm of softmax --------------------------------------------------------------------------------------------
 
 
+@of_real
 def log_softmax_kernel(x: Any, axis: int) -> Any:
     with np.errstate(invalid="ignore", divide="ignore"):
         y = shifted(x, axis)
@@ -166,6 +170,7 @@ log_softmax = general(
 )
 
 
+@of_real
 def log_softmax_cotangent_kernel(x1: Any, x2: Any, axis: int) -> Any:
     y = np.exp(x2)
     y *= np.add.reduce(x1, axis=axis, keepdims=True)
@@ -209,6 +214,7 @@ def flat(labels: Any) -> Any:
     return np.ascontiguousarray(np.reshape(labels, -1), np.int64)
 
 
+@of_real
 def cross_entropy_kernel(x: Any, labels: Any, *, ignore_index: int) -> Any:
     with np.errstate(invalid="ignore"):
         loss = kernels.cross_entropy(x.reshape(-1, x.shape[-1]), flat(labels), ignore_index)
@@ -262,6 +268,7 @@ cross_entropy = general(
 )
 
 
+@of_real
 def cotangent_kernel(ct: Any, x: Any, labels: Any, *, ignore_index: int) -> Any:
     with np.errstate(invalid="ignore"):
         rows = np.ascontiguousarray(np.reshape(ct, -1))

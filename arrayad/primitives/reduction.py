@@ -13,11 +13,13 @@ import numpy as np
 
 from arrayad import kernels
 from arrayad.dependence import along_axis
+from arrayad.kernels.real import of_real, ordered
 from arrayad.primitive import OUTPUT, elements_of_input, general
 from arrayad.primitives.arithmetic import ratio
 from arrayad.primitives.broadcasting import EMPTY, SHAPES, along_next_axes, broadcast_to, reduce_sum, reduced, with_ones, without
-from arrayad.primitives.casting import astype
+from arrayad.primitives.casting import astype, part_shape, real_part
 from arrayad.primitives.comparison import equal
+from arrayad.primitives.complex import conjugated
 from arrayad.primitives.scan import exclusive_product
 from arrayad.primitives.selection import at_least, where
 from arrayad.primitives.shape import permute_dims, reshape
@@ -69,7 +71,7 @@ reduce_prod = general(
     residuals=(0,),
     pattern=along_axis,
     batch=along_next_axes,
-    samples=Samples(cases=CASES),
+    samples=Samples(cases=CASES, complex=True),
     cost=elements_of_input,
 )
 
@@ -77,10 +79,12 @@ reduce_prod = general(
 # --- extremes -------------------------------------------------------------------------------------------------------
 
 
+@ordered
 def maximum_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return np.maximum.reduce(x, axis=axis)
 
 
+@ordered
 def minimum_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return np.minimum.reduce(x, axis=axis)
 
@@ -146,10 +150,12 @@ def first_nan_or(position: Any, x: Any, axis: int) -> Any:
     return np.where(unordered.any(axis=axis), np.argmax(unordered, axis=axis), position(np.where(unordered, 0, x), axis=axis))
 
 
+@of_real
 def argmax_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return first_nan_or(np.argmax, x, axis[0])
 
 
+@of_real
 def argmin_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return first_nan_or(np.argmin, x, axis[0])
 
@@ -228,6 +234,8 @@ def safe_range(dtype: np.dtype[Any]) -> tuple[Any, Any]:
 
 def norm_kernel(x: Any, *, axis: tuple[int, ...]) -> Any:
     """The root of the sum of squares; scaled by the largest element where the squares under- or overflow."""
+    if x.dtype.kind == "c":
+        x = np.absolute(x)
     with np.errstate(over="ignore", under="ignore"):
         squares = np.add.reduce(np.square(x), axis=axis, dtype=x.dtype)
     low, high = safe_range(x.dtype)
@@ -241,12 +249,17 @@ def norm_kernel(x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 def direction(y: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    """x / y, and 0 where y = 0; its derivatives there are infinite or nan, so that the Hessian of norm² is no silent 0."""
-    return ratio(x, broadcast_to(along(y, x, axis), shape=x.shape))
+    """conj(x) / y, and 0 where y = 0; its derivatives there are infinite or nan, so that the Hessian of norm² is no silent 0."""
+    return ratio(conjugated(x), broadcast_to(along(y, x, axis), shape=x.shape))
 
 
 def norm_jvp(tangents: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
-    return reduce_sum(tangents[0] * direction(y, x, axis), axis=axis)
+    return reduce_sum(real_part(tangents[0] * direction(y, x, axis)), axis=axis)
+
+
+def norm_shape(x: Shaped, *, axis: tuple[int, ...]) -> Shaped:
+    """The shape rule of the norm, which is real."""
+    return part_shape(reduced(x, axis=axis))
 
 
 def norm_vjp(needed: Any, ct: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
@@ -255,19 +268,19 @@ def norm_vjp(needed: Any, ct: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> 
 
 euclidean_norm = general(
     "euclidean_norm",
-    """Root of the sum of squares over `axis`: y = √(Σ x²), without under- or overflow of the squares.
+    """Root of the sum of squares over `axis`: y = √(Σ |x|²), without under- or overflow of the squares.
 
     **Kinks** the derivative at x = 0 is 0, the middle of the subdifferential; the second derivative there is nan.
     """,
     numpy=norm_kernel,
     kind="reduction",
-    shape=reduced,
+    shape=norm_shape,
     jvp=norm_jvp,
     vjp=norm_vjp,
     residuals=(0, OUTPUT),
     pattern=along_axis,
     batch=along_next_axes,
-    samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5),
+    samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5, complex=True),
     cost=lambda output, x, **params: 2 * x.size,
 )
 
@@ -276,8 +289,8 @@ euclidean_norm = general(
 
 
 def logsumexp_kernel(x: Any, axis: tuple[int, ...]) -> Any:
-    """m + ln Σ e^(x - m) with m the largest element; an infinite m is the result itself, but for nan."""
-    m = np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    """m + ln Σ e^(x - m) with m the largest (real part of an) element; an infinite m is the result itself, but for nan."""
+    m = np.maximum.reduce(x.real, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(m), m, np.zeros((), x.dtype))
     with np.errstate(over="ignore", under="ignore", divide="ignore"):
         total = np.add.reduce(np.exp(x - shift), axis=axis, dtype=x.dtype)
@@ -322,7 +335,9 @@ softmax_weights = general(
     residuals=(OUTPUT,),
     pattern=along_axis,
     batch=along_next_axes,
-    samples=Samples(cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})]),
+    samples=Samples(
+        cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})], complex=True
+    ),
     cost=lambda output, *operands, **params: 11 * output.size,
 )
 
@@ -348,6 +363,6 @@ logsumexp = general(
     residuals=(0, OUTPUT),
     pattern=along_axis,
     batch=along_next_axes,
-    samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})]),
+    samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})], complex=True),
     cost=lambda output, x, **params: 12 * x.size,
 )

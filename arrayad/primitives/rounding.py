@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import elementwise
+from arrayad.samples import Samples
 
 
 def rounding(name: str, doc: str, numpy: Callable[..., Any], c: str, latex: str, mpmath: str, **columns: Any) -> Any:
@@ -47,4 +48,5 @@ rint = rounding(
     r"\operatorname{{rint}}({x})",
     "mp.nint(x)",
     public=False,
+    samples=Samples(complex=True),
 )

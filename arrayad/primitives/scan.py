@@ -129,7 +129,7 @@ recurrence = general(
     residuals=(0, OUTPUT),
     pattern=along_axis,
     batch=along_next_axis,
-    samples=Samples(cases=[((shape, shape), params) for shape, params in CASES]),
+    samples=Samples(cases=[((shape, shape), params) for shape, params in CASES], complex=True),
     cost=lambda output, *operands, **params: 2 * output.size,
 )
 
@@ -174,5 +174,5 @@ cumulative_prod = general(
     residuals=(0, OUTPUT),
     pattern=along_axis,
     batch=along_next_axis,
-    samples=Samples(cases=CASES),
+    samples=Samples(cases=CASES, complex=True),
 )

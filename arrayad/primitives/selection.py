@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import Elementwise, Partial, elementwise, one, parameters
+from arrayad.kernels.real import ordered
 from arrayad.primitives.comparison import equal, greater, greater_equal, less, less_equal, logical_not
 from arrayad.samples import Samples
 
@@ -63,7 +64,7 @@ where = elementwise(
     kind=Selection,
     latex=r"\begin{{cases}} {x2} & {x1} \\ {x3} \end{{cases}}",
     mpmath="x2 if x1 else x3",
-    samples=Samples(dtypes={0: "bool"}),
+    samples=Samples(dtypes={0: "bool"}, complex=True),
 )
 
 
@@ -81,7 +82,7 @@ maximum = elementwise(
 
     **Kinks** elements that tie share the derivative, one half each.
     """,
-    numpy=np.maximum,
+    numpy=ordered(np.maximum),
     c="NAME(maximum)(x1, x2)",
     partials=(one, one),
     selects=(lambda x1, x2: greater_equal(x1, x2), lambda x1, x2: less_equal(x1, x2)),
@@ -97,7 +98,7 @@ minimum = elementwise(
 
     **Kinks** elements that tie share the derivative, one half each.
     """,
-    numpy=np.minimum,
+    numpy=ordered(np.minimum),
     c="NAME(minimum)(x1, x2)",
     partials=(one, one),
     selects=(lambda x1, x2: less_equal(x1, x2), lambda x1, x2: greater_equal(x1, x2)),
@@ -113,7 +114,7 @@ at_least = elementwise(
 
     **Kinks** the bound takes the tie: the derivative at x1 = x2 is 0.
     """,
-    numpy=np.maximum,
+    numpy=ordered(np.maximum),
     c="NAME(maximum)(x1, x2)",
     partials=(one, None),
     selects=(lambda x1, x2: greater(x1, x2), None),
@@ -129,7 +130,7 @@ at_most = elementwise(
 
     **Kinks** the bound takes the tie: the derivative at x1 = x2 is 0.
     """,
-    numpy=np.minimum,
+    numpy=ordered(np.minimum),
     c="NAME(minimum)(x1, x2)",
     partials=(one, None),
     selects=(lambda x1, x2: less(x1, x2), None),
@@ -145,7 +146,7 @@ relu = elementwise(
 
     **Kinks** the derivative at 0 is 0.
     """,
-    numpy=lambda x: np.maximum(x, 0),
+    numpy=ordered(lambda x: np.maximum(x, 0)),
     c="NAME(maximum)(x, C(0.0))",
     partials=(one,),
     selects=(lambda x: greater(x, 0.0),),

@@ -47,6 +47,7 @@ argsort = general(
     batch=along_next_axis,
     cost=comparisons,
     samples=Samples(
+        complex=True,
         shapes=[(5,), (2, 3), (0, 2), (2, 0), (3, 1)],
         params=[{"axis": 0, "descending": False}, {"axis": 0, "descending": True}],
     ),
@@ -85,11 +86,12 @@ searchsorted = general(
     batch=places_batch,
     cost=bisections,
     samples=Samples(
+        complex=True,
         cases=[
             (((0,), (3,)), {"side": "left"}),
             (((1,), (2, 3)), {"side": "left"}),
             (((1,), ()), {"side": "right"}),
             (((4,), (0,)), {"side": "right"}),
-        ]
+        ],
     ),
 )

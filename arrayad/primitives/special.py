@@ -9,6 +9,7 @@ import numpy as np
 from arrayad.constants import written
 from arrayad.elementwise import elementwise
 from arrayad.kernels import bessel, gamma, special
+from arrayad.kernels.real import of_real
 from arrayad.primitives.arithmetic import absolute, square
 from arrayad.primitives.comparison import logical_and
 from arrayad.primitives.exponential import exp, log
@@ -27,6 +28,7 @@ def split(x: Any) -> tuple[Any, Any]:
     return a, np.floor(a * 16 + 0.5) / 16
 
 
+@of_real
 def gaussian_kernel(x: Any) -> Any:
     """In float32 by float64, whose square of x is exact."""
     with np.errstate(under="ignore"):
@@ -208,6 +210,6 @@ xlogy = elementwise(
     ),
     latex=r"{x1} \ln {x2}",
     mpmath="x1 * mp.log(x2) if x1 else 0 * x2",
-    samples=Samples(low=(-3.0, 0.2), high=(3.0, 5.0)),
+    samples=Samples(low=(-3.0, 0.2), high=(3.0, 5.0), complex=True),
     cost=11,
 )

@@ -17,8 +17,9 @@ import numpy as np
 from arrayad.errors import DerivativeError
 from arrayad.primitive import OUTPUT, Undefined, general
 from arrayad.primitives.broadcasting import all_alike
+from arrayad.primitives.casting import real
 from arrayad.primitives.clusters import equal_within, invariant, quotient, turned, vanishing
-from arrayad.primitives.complex import conjugated, real
+from arrayad.primitives.complex import conjugated
 from arrayad.primitives.linear_algebra import matrix_product, matrix_transposed
 from arrayad.primitives.matrices import (
     added,
@@ -293,7 +294,7 @@ eigenvalues = general(
     numpy=eigenvalues_kernel,
     shape=values_shape,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=SQUARE, make={0: positive_definite}),
+    samples=Samples(lapack=True, complex=True, shapes=SQUARE, make={0: positive_definite}),
     cost=lambda output, x: 4 / 3 * x.shape[-1] * x.size,
 )
 
@@ -303,6 +304,6 @@ singular_values = general(
     numpy=singular_values_kernel,
     shape=values_shape,
     batch=all_alike,
-    samples=Samples(lapack=True, shapes=[(3, 3), (4, 2), (2, 3, 2), (2, 0)], make={0: well_conditioned}),
+    samples=Samples(lapack=True, complex=True, shapes=[(3, 3), (4, 2), (2, 3, 2), (2, 0)], make={0: well_conditioned}),
     cost=lambda output, x: 4 * min(x.shape[-2:]) * x.size,
 )

@@ -9,13 +9,15 @@ import numpy as np
 from arrayad.elementwise import elementwise
 from arrayad.kernels import sinc as circular
 from arrayad.kernels import special
+from arrayad.kernels.real import of_real
 from arrayad.primitives.arithmetic import ratio, reciprocal, sqrt, square
 from arrayad.primitives.comparison import logical_and
 from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 
-WIDE = Samples(low=-10.0, high=10.0)
-OPEN_INTERVAL = Samples(low=-0.9, high=0.9)
+WIDE = Samples(low=-10.0, high=10.0, complex=True)
+ENTIRE = Samples(complex=True)
+OPEN_INTERVAL = Samples(low=-0.9, high=0.9, complex=True)
 
 sin = elementwise(
     "sin",
@@ -49,7 +51,7 @@ tan = elementwise(
     partials=(lambda y: 1.0 + square(y),),
     latex=r"\tan({x})",
     mpmath="mp.tan(x)",
-    samples=Samples(low=-1.2, high=1.2),
+    samples=Samples(low=-1.2, high=1.2, complex=True),
     cost=20,
 )
 
@@ -124,6 +126,7 @@ atan = elementwise(
     partials=(lambda x: lorentzian(x),),
     latex=r"\arctan({x})",
     mpmath="mp.atan(x)",
+    samples=ENTIRE,
     cost=20,
 )
 
@@ -148,11 +151,13 @@ lorentzian = elementwise(
     latex=r"\frac{{1}}{{1 + {x}^2}}",
     text="1 / (1 + {x}²)",
     mpmath="1 / (1 + x * x)",
+    samples=ENTIRE,
     cost=3,
     public=False,
 )
 
 
+@of_real
 def over_square_kernel(x1: Any, x2: Any) -> Any:
     """By the quotient of the smaller and the larger, whose square can neither over- nor underflow where it counts."""
     dtype = np.result_type(x1, x2, 0.0)
@@ -234,6 +239,7 @@ sinh = elementwise(
     partials=(lambda x: cosh(x),),
     latex=r"\sinh({x})",
     mpmath="mp.sinh(x)",
+    samples=ENTIRE,
     cost=20,
 )
 
@@ -245,6 +251,7 @@ cosh = elementwise(
     partials=(lambda x: sinh(x),),
     latex=r"\cosh({x})",
     mpmath="mp.cosh(x)",
+    samples=ENTIRE,
     cost=20,
 )
 
@@ -256,17 +263,31 @@ tanh = elementwise(
     partials=(lambda x: sech2(x),),
     latex=r"\tanh({x})",
     mpmath="mp.tanh(x)",
+    samples=ENTIRE,
     cost=20,
 )
+
+
+def sech2_kernel(x: Any) -> Any:
+    """Of complex numbers by e^-2|x|, which cannot overflow, where |x| has the sign that makes its real part positive."""
+    if getattr(x, "dtype", None) is None or x.dtype.kind != "c":
+        return special.sech2(x)
+    with np.errstate(under="ignore"):
+        e = np.exp(-2.0 * np.where(x.real < 0, -x, x))
+        return 4.0 * e / np.square(1.0 + e)
+
+
+sech2_kernel.passes = special.PASSES  # type: ignore[attr-defined]
 
 sech2 = elementwise(
     "sech2",
     """Derivative of the hyperbolic tangent, with all digits in the tails: y[i] = 1 / cosh(x[i])².""",
-    numpy=special.sech2,
+    numpy=sech2_kernel,
     c="NAME(sech2)(x)",
     partials=(lambda x, y: -2.0 * y * tanh(x),),
     latex=r"\operatorname{{sech}}^2({x})",
     mpmath="1 / mp.cosh(x) ** 2",
+    samples=ENTIRE,
     cost=20,
     public=False,
 )
@@ -276,10 +297,32 @@ asinh = elementwise(
     """Inverse hyperbolic sine: sinh(y[i]) = x[i].""",
     numpy=np.arcsinh,
     c="M(asinh)(x)",
-    partials=(lambda x: reciprocal(hypot(1.0, x)),),
+    partials=(lambda x: asinh_derivative(x),),
     latex=r"\operatorname{{arsinh}}({x})",
     mpmath="mp.asinh(x)",
+    samples=ENTIRE,
     cost=20,
+)
+
+
+def asinh_derivative_kernel(x: Any) -> Any:
+    if getattr(x, "dtype", None) is not None and x.dtype.kind == "c":
+        return 1.0 / np.sqrt((1.0 + 1j * x) * (1.0 - 1j * x))
+    return 1.0 / np.hypot(1.0, x)
+
+
+asinh_derivative = elementwise(
+    "asinh_derivative",
+    """Derivative of the inverse hyperbolic sine, without overflow of the square: y[i] = 1 / √(1 + x[i]²).""",
+    numpy=asinh_derivative_kernel,
+    c="C(1.0) / M(hypot)(C(1.0), x)",
+    partials=(lambda x, y: -(x * y) * square(y),),
+    latex=r"\frac{{1}}{{\sqrt{{1 + {x}^2}}}}",
+    text="1 / √(1 + {x}²)",
+    mpmath="1 / mp.sqrt(1 + x * x)",
+    samples=ENTIRE,
+    cost=10,
+    public=False,
 )
 
 acosh = elementwise(
@@ -293,7 +336,7 @@ acosh = elementwise(
     partials=(lambda x: reciprocal(sqrt(x - 1.0) * sqrt(x + 1.0)),),
     latex=r"\operatorname{{arcosh}}({x})",
     mpmath="mp.acosh(x)",
-    samples=Samples(low=1.2, high=5.0),
+    samples=Samples(low=1.2, high=5.0, complex=True),
     cost=20,
 )
 

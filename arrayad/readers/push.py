@@ -16,8 +16,7 @@ from arrayad.arbitrary import taken
 from arrayad.errors import DerivativeError
 from arrayad.primitive import Undefined
 from arrayad.primitives.broadcasting import broadcast_to
-from arrayad.primitives.casting import astype
-from arrayad.primitives.complex import real
+from arrayad.primitives.casting import astype, real
 from arrayad.shaped import Bundle
 from arrayad.tape import Key, Live, next_serial, recorded, seen_before
 from arrayad.tensor import Tensor, handle

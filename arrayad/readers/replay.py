@@ -35,9 +35,12 @@ def evaluate(tape: Tape, operands: list[Any]) -> dict[Any, Any]:
 
 
 def replay(tape: Tape, *operands: Any) -> Any:
-    """The outputs of the tape on these operands, one for each input, in the structure that the function returned."""
+    """The outputs of the tape on these operands, one for each input, in the structure that the function returned.
+
+    They are Tensors of their own, also where the function returned what it was given.
+    """
     if len(operands) != len(tape.inputs):
         raise TypeError(f"[replay] {len(tape.inputs)} operands were needed, {len(operands)} came")
     values = evaluate(tape, list(operands))
     outputs = [values[y.history] if is_member(y, tape) else y for y in tape.outputs]
-    return tree.unflatten(tape.structure, [y if y.__class__ is Tensor else handle(y) for y in outputs])
+    return tree.unflatten(tape.structure, [handle(y.value, y.history) if y.__class__ is Tensor else handle(y) for y in outputs])

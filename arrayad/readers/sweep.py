@@ -21,9 +21,8 @@ from arrayad.errors import DerivativeError
 from arrayad.modes import MODES, current_mode
 from arrayad.primitives.arithmetic import add
 from arrayad.primitives.broadcasting import broadcast_to, reduce_sum
-from arrayad.primitives.casting import astype
+from arrayad.primitives.casting import astype, real
 from arrayad.primitives.comparison import not_equal
-from arrayad.primitives.complex import real
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either

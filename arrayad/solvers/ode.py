@@ -32,8 +32,7 @@ from arrayad.control.scanning import apply_scan
 from arrayad.primitive import nothing
 from arrayad.primitives.arithmetic import add, multiply, subtract
 from arrayad.primitives.broadcasting import broadcast_to, reduce_sum
-from arrayad.primitives.casting import astype
-from arrayad.primitives.complex import real
+from arrayad.primitives.casting import astype, real
 from arrayad.primitives.indexing import ARRAY, getitem, zeros
 from arrayad.primitives.picking import output
 from arrayad.primitives.shape import permute_dims, reshape

@@ -43,7 +43,7 @@ from arrayad.solvers.layout import Batches, for_all, lead_of, over_columns
 from arrayad.solvers.linear import check_like, traced_unknown
 from arrayad.solvers.ode import NAME, Ode, Steps, ode_shape, picked, real_part, times_first, times_last, within
 from arrayad.tensor import Tensor, freeze, handle
-from arrayad.transforms.reverse import vjp
+from arrayad.transforms.reverse import pullback
 
 MAX_STEPS = 100_000
 
@@ -144,7 +144,7 @@ def adjoint_of(ode: Ode, wanted: tuple[bool, ...]) -> Ode:
                     full[i] = x
                 return field(*full, *moving[len(places) :], t)
 
-            slopes, back = vjp(slope, *(fixed[i] for i in places), *y)
+            slopes, back = pullback("vjp", slope, (*(fixed[i] for i in places), *y), says=False)
             found = [negative(conjugated(g)) for g in back([conjugated(x) for x in adjoint])]
             return [*slopes, *found[len(places) :], *found[: len(places)]]
 

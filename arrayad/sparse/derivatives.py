@@ -18,7 +18,7 @@ from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, aval_of, record
 from arrayad.transforms.boundary import check_differentiable
 from arrayad.transforms.forward import linearize
-from arrayad.transforms.reverse import grad, vjp
+from arrayad.transforms.reverse import grad, pullback
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
@@ -44,7 +44,7 @@ class Derivative:
         """The pattern, the colouring and the number of sweeps for arguments like `x`: arrays, or `Shaped`."""
         leaves, structure = tree.flatten(x)
         leaves = [leaf if is_abstract(leaf) else np.asarray(leaf) for leaf in leaves]
-        check_differentiable(self.name, x, leaves)
+        check_differentiable(self.name, self.function, (x,), leaves)
         require_real(self.name, "argument", leaves)
         key = structure, *map(aval_of, leaves)
         if key in self.final:
@@ -87,7 +87,7 @@ class Derivative:
 
             forward = map(product, plan.tangents(own))
         if plan.reverse and self.mode != "symmetric":
-            out, vjp_fn = vjp(self.function, primal)
+            out, vjp_fn = pullback("vjp", self.function, (primal,), says=False)
             outputs, kind = tree.flatten(out)
             reverse = (flat(vjp_fn(shaped(ct, outputs, kind))[0]) for ct in plan.cotangents(own))
         require_real(self.name, "result", outputs)
@@ -174,7 +174,7 @@ def pattern(f: Function, *args: Any) -> Any:
            [1, 0, 0, 1]])
     """
     leaves, structure = tree.flatten(tuple(map(abstract, args)))
-    check_differentiable("sparse.pattern", tuple(map(abstract, args)), leaves)
+    check_differentiable("sparse.pattern", f, tuple(map(abstract, args)), leaves)
     tape, _ = traced(lambda *handles: f(*tree.unflatten(structure, list(handles))), leaves)
     return joined(reader.pattern(tape))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from arrayad import tree
 from arrayad.arbitrary import filled, is_number, stored
 from arrayad.binding import innermost_trace
-from arrayad.errors import DTypeError, ShapeError, describe
+from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
 from arrayad.modes import current_mode
 from arrayad.primitive import operand_names
 from arrayad.primitives.complex import conjugated
@@ -22,17 +23,36 @@ from arrayad.tape import recorded, seen_before
 from arrayad.tensor import Tensor, freeze, handle
 
 
-def check_differentiable(name: str, primals: Any, leaves: list[Any]) -> None:
+class Chosen:
+    """A function of some of its positional arguments, the others given."""
+
+    def __init__(self, f: Callable[..., Any], chosen: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.f, self.chosen, self.args, self.kwargs = f, chosen, args, kwargs
+
+    def __call__(self, *primals: Any) -> Any:
+        full = list(self.args)
+        for position, primal in zip(self.chosen, primals, strict=True):
+            full[position] = primal
+        return self.f(*full, **self.kwargs)
+
+    @property
+    def primals(self) -> tuple[Any, ...]:
+        """The chosen arguments as they came."""
+        return tuple(self.args[i] for i in self.chosen)
+
+
+def check_differentiable(name: str, f: Callable[..., Any], primals: tuple[Any, ...], leaves: list[Any]) -> None:
     """**Raises** `DTypeError` for integers and booleans, of which there is no derivative, and for what is no array."""
     if all(x.__class__ is float or (hasattr(x, "dtype") and x.dtype.kind in "fcO") for x in leaves):
         return
-    for path, x in tree.paths(primals, "argument "):
-        value = x if x.__class__ is Tensor else np.asarray(x)
-        if value.dtype.kind not in ("fcO" if hasattr(x, "dtype") or is_number(x) else "fc"):
-            raise DTypeError(
-                f"[{name}] {path} is {describe(value)}; derivatives are of floating-point arguments only: "
-                "write 3.0, or use astype"
-            )
+    for argument, primal in zip(parameter_names(f, len(primals)), primals, strict=True):
+        for path, x in tree.paths(primal, argument):
+            value = x if x.__class__ is Tensor else np.asarray(x)
+            if value.dtype.kind not in ("fcO" if hasattr(x, "dtype") or is_number(x) else "fc"):
+                raise DTypeError(
+                    f"[{name}] argument {path} is {describe(value)}; derivatives are of floating-point arguments only: "
+                    "write 3.0, or use astype"
+                )
 
 
 def released(y: Tensor, scope: Any) -> Tensor:
@@ -109,9 +129,23 @@ def chosen_arguments(name: str, argnums: int | tuple[int, ...], count: int) -> t
 
 def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
     """The names of a function's first positional parameters; `x1`, `x2`, … where it does not say."""
+    if isinstance(f, Chosen):
+        names = parameter_names(f.f, len(f.args))
+        return [names[i] for i in f.chosen]
     try:
         parameters = inspect.signature(f).parameters.values()
     except (TypeError, ValueError):
         parameters = ()  # type: ignore[assignment]
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return [names[i] if i < len(names) else name for i, name in enumerate(operand_names(count))]
+
+
+def warn_of_unused(name: str, f: Callable[..., Any], count: int, unused: list[int]) -> None:
+    """Warn that the derivatives by these of `count` arguments are 0, since the result does not depend on them."""
+    names = parameter_names(f, count)
+    warnings.warn(
+        f"[{name}] the result does not depend on {' and '.join(names[i] for i in unused)}, so that the derivative is 0; "
+        "use the argument, or leave it out",
+        UserWarning,
+        stacklevel=user_stacklevel(),
+    )

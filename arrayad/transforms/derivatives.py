@@ -25,9 +25,9 @@ from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.shaped import aval
 from arrayad.tensor import Tensor, handle
 from arrayad.transforms.batching import vmap
-from arrayad.transforms.boundary import chosen_arguments, result_leaves, zeros_like
+from arrayad.transforms.boundary import Chosen, check_differentiable, chosen_arguments, result_leaves, zeros_like
 from arrayad.transforms.forward import jvp, linearize
-from arrayad.transforms.reverse import grad, vjp
+from arrayad.transforms.reverse import grad, pullback
 
 
 def jacobian(
@@ -65,15 +65,8 @@ def jacobian(
 
     @functools.wraps(f)
     def transformed(*args: Any, **kwargs: Any) -> Any:
-        chosen = chosen_arguments("jacobian", argnums, len(args))
-
-        def function(*primals: Any) -> Any:
-            full = list(args)
-            for position, primal in zip(chosen, primals, strict=True):
-                full[position] = primal
-            return f(*full, **kwargs)
-
-        run = Run(function, tuple(args[i] for i in chosen), mode, has_aux)
+        function = Chosen(f, chosen_arguments("jacobian", argnums, len(args)), args, kwargs)
+        run = Run(function, function.primals, mode, has_aux)
         trees = [tree.unflatten(run.structure, leaves) for leaves in run.matrix(holomorphic, chunk_size)]
         result = tree.unflatten(run.shape, [x if isinstance(argnums, tuple) else x[0] for x in trees])
         return (result, run.aux) if has_aux else result
@@ -147,10 +140,14 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     return jvp(grad(f), (x,), (v,))[1]
 
 
-def elementwise_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+def elementwise_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The derivative of a function that acts on each element by itself: elementwise_grad(f)(x)[i] = ∂f(x)[i] / ∂x[i].
 
     It is the gradient of the sum, Σ_j ∂f(x)[j]/∂x[i], which is that for such a function, and for no other.
+
+    **Parameters** as of `grad`.
 
     **Example**
 
@@ -159,12 +156,13 @@ def elementwise_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) 
     Tensor([ 3., 12.])
     """
 
+    @functools.wraps(f)
     def total(*args: Any, **kwargs: Any) -> Tensor:
         leaves, _ = result_leaves("elementwise_grad", f(*args, **kwargs))
         totals = [reduce_sum(y, axis=tuple(range(y.ndim))) for y in leaves]
         return functools.reduce(add, totals)
 
-    return functools.wraps(f)(grad(total, argnums))
+    return grad(total, argnums, holomorphic=holomorphic)
 
 
 class Run:
@@ -176,8 +174,12 @@ class Run:
 
     def __init__(self, function: Callable[..., Any], primals: tuple[Any, ...], mode: str, has_aux: bool) -> None:
         leaves, self.structure = tree.flatten(primals)
+        check_differentiable("jacobian", function, primals, leaves)
         self.forward = mode == "forward"
-        found = (linearize if self.forward else vjp)(function, *primals, has_aux=has_aux)
+        if self.forward:
+            found = linearize(function, *primals, has_aux=has_aux)
+        else:
+            found = pullback("jacobian", function, primals, has_aux)
         self.inputs = [aval(x if hasattr(x, "dtype") else np.asarray(x)) for x in leaves]
         self.outputs, self.shape, self.linear, self.aux = placed(found)
         if mode == "auto" and sum(x.size for x in self.inputs) < sum(y.size for y in self.outputs):

@@ -14,6 +14,7 @@ from arrayad.modes import enable_grad
 from arrayad.readers.push import Push, like
 from arrayad.readers.replay import replay
 from arrayad.shaped import Shaped
+from arrayad.tape import Unfollowed
 from arrayad.tensor import Tensor, freeze, handle
 from arrayad.tracing import record
 from arrayad.transforms.boundary import check_differentiable, release_tree, released, result_leaves, split_aux, zeros_like
@@ -40,7 +41,8 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fals
     >>> ad.jvp(lambda x, y: x * ad.sin(y), (2.0, 0.0), (1.0, 3.0))
     (Tensor(0.), Tensor(6.))
     """
-    leaves, structure = primal_leaves("jvp", primals, tangents)
+    Unfollowed.count += 1
+    leaves, structure = primal_leaves("jvp", f, primals, tangents)
     seeds = tangent_leaves("jvp", primals, tangents)
     push = Push()
     try:
@@ -55,13 +57,13 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fals
         push.close()
 
 
-def primal_leaves(name: str, primals: Any, tangents: Any) -> tuple[list[Tensor], tree.Structure]:
+def primal_leaves(name: str, f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[list[Tensor], tree.Structure]:
     """The leaves of the primals as Tensors."""
     for word, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple | list):
             raise TypeError(f"[{name}] {word} must be a tuple, one for each argument of the function; {describe(given)} came")
     leaves, structure = tree.flatten(tuple(primals))
-    check_differentiable(name, tuple(primals), leaves)
+    check_differentiable(name, f, tuple(primals), leaves)
     return [x if x.__class__ is Tensor else handle(freeze(np.asarray(x))) for x in leaves], structure
 
 
@@ -92,7 +94,7 @@ def fitted_tangent(name: str, path: str, x: Any, t: Any) -> Tensor:
 def tangent_of(push: Push, y: Tensor) -> Tensor:
     """The tangent of an output, as those see it who began before."""
     t = push.of(y)
-    return zeros_like(y) if t is None else handle(t.value, t.history)
+    return zeros_like(y) if t is None else released(t, push)
 
 
 def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -112,7 +114,7 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tu
     >>> y, linear(1.0), linear(2.0)
     (Tensor(0.), Tensor(1.), Tensor(2.))
     """
-    leaves, structure = primal_leaves("linearize", primals, primals)
+    leaves, structure = primal_leaves("linearize", f, primals, primals)
     kept: list[Any] = []
 
     def tangent_program(*tangents: Tensor) -> Any:

@@ -19,12 +19,14 @@ from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
 from arrayad.modes import enable_grad
 from arrayad.namespace import attach
 from arrayad.primitives.casting import fresh
+from arrayad.primitives.complex import conjugated
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import aval
-from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, recorded
+from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, Unfollowed, collect, recorded
 from arrayad.tensor import Tensor
 from arrayad.tracing import depends_on
 from arrayad.transforms.boundary import (
+    Chosen,
     check_differentiable,
     chosen_arguments,
     own,
@@ -34,6 +36,7 @@ from arrayad.transforms.boundary import (
     seed,
     split_aux,
     unit,
+    warn_of_unused,
     zeros_like,
 )
 
@@ -41,29 +44,47 @@ from arrayad.transforms.boundary import (
 class Linearized:
     """A run of a function under a scope: its outputs, and the sweep back to its inputs."""
 
-    def __init__(self, name: str, function: Callable[..., Any], primals: Any) -> None:
-        self.name = name
+    def __init__(self, name: str, function: Callable[..., Any], primals: tuple[Any, ...]) -> None:
+        self.name, self.function, self.primals = name, function, primals
+        Unfollowed.count += 1  # for a transform outside
         self.scope = scope = Scope()
         leaves, self.structure = tree.flatten(primals)
-        check_differentiable(name, primals, leaves)
+        check_differentiable(name, function, primals, leaves)
         self.inputs = [fresh(x, scope) for x in leaves]
         self.avals = [aval(x.value) for x in self.inputs]
         self.targets: list[Any] = [recorded(x.history) for x in self.inputs]
+        unfollowed = Unfollowed.count
         try:
             with enable_grad():  # a no_grad outside holds for the results, not for the transform's own recording
                 self.out = function(*tree.unflatten(self.structure, list(self.inputs)))
         finally:
             scope.open = False
+        self.is_plain = Unfollowed.count == unfollowed and all(x.__class__ is not Tensor or x.history is None for x in leaves)
 
     def sweep(self, outputs: list[Tensor], cotangents: list[Any], release: bool) -> Any:
         """The cotangents of the primals, as a tree like theirs."""
         seeds = [(recorded(y.history), ct) for y, ct in zip(outputs, cotangents, strict=True) if depends_on(y, self.scope)]
         found = sweep(seeds, self.targets, self.scope, self.scope.serial, release)
         gradients = [found.get(entry) for entry in self.targets]
+        if self.is_plain and any(g is None for g in gradients):
+            self.check_use([entry for entry, _ in seeds])
         return tree.unflatten(
             self.structure,
             [zeros_like(like) if g is None else own(g) for g, like in zip(gradients, self.avals, strict=True)],
         )
+
+    def check_use(self, outputs: list[Any]) -> None:
+        """Warn of arguments that no output depends on.
+
+        Not where the zero may be meant: somebody older follows the arguments, a transform ran inside the function (the second
+        derivative of a linear one is 0), or something recorded went into an operation without a derivative (`floor`).
+        """
+        owners = [i for i, primal in enumerate(self.primals) for _ in tree.leaves(primal)]
+        reached = set(collect(outputs, self.scope))
+        used = {i for i, entry in zip(owners, self.targets, strict=True) if entry in reached}
+        unused = sorted(set(owners) - used)
+        if unused:
+            warn_of_unused(self.name, self.function, len(self.primals), unused)
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -86,16 +107,24 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     >>> y, vjp_fn(1.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-    run = Linearized("vjp", f, primals)
-    out, aux = split_aux("vjp", run.out, has_aux)
-    outputs, structure = result_leaves("vjp", out)
+    return pullback("vjp", f, primals, has_aux)
+
+
+def pullback(
+    name: str, f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool = False, says: bool = True
+) -> tuple[Any, ...]:
+    """`vjp`, on behalf of whoever has this name, and `says` where an argument is not used, or expects it."""
+    run = Linearized(name, f, primals)
+    run.is_plain &= says
+    out, aux = split_aux(name, run.out, has_aux)
+    outputs, structure = result_leaves(name, out)
 
     def vjp_fn(cotangent: Any) -> Any:
         """The cotangents of the primals, given one of the output."""
         cotangents, found = tree.flatten(cotangent)
         if found != structure:
-            raise ShapeError(f"[vjp] the output is a tree {structure}, its cotangent {found}; they must agree")
-        return run.sweep(outputs, [seed(y, ct, "vjp") for y, ct in zip(outputs, cotangents, strict=True)], release=False)
+            raise ShapeError(f"[{name}] the output is a tree {structure}, its cotangent {found}; they must agree")
+        return run.sweep(outputs, [seed(y, ct, name) for y, ct in zip(outputs, cotangents, strict=True)], release=False)
 
     seen = tree.unflatten(structure, [released(y, run.scope) for y in outputs])
     return (seen, vjp_fn, release_tree(aux, run.scope)) if has_aux else (seen, vjp_fn)
@@ -106,17 +135,19 @@ def value_and_grad(
     argnums: int | tuple[int, ...] = 0,
     has_aux: bool = False,
     *,
+    holomorphic: bool = False,
     memory_limit: int | str | None = None,
 ) -> Callable[..., tuple[Any, Any]]:
     """The function that returns the value of `f`, a scalar, and its gradient by the arguments `argnums`.
 
     **Parameters** `argnums`: the position of an argument, or a tuple of them, in which case the gradient is a tuple too;
-    `has_aux`: `f` returns (value, aux), and the result is ((value, aux), gradient).  `memory_limit`: the bytes that the
-    recording may hold, a number or a text such as "256MB"; loops (`scan`, `fori_loop`, `while_loop`) then keep as many carries
-    as fit, and compute the others again.
+    `has_aux`: `f` returns (value, aux), and the result is ((value, aux), gradient).  `holomorphic`: `f` is a holomorphic function
+    from complex arrays to a complex number, and its complex derivative is meant (docs/complex.md).  `memory_limit`: the bytes
+    that the recording may hold, a number or a text such as "256MB"; loops (`scan`, `fori_loop`, `while_loop`) then keep as many
+    carries as fit, and compute the others again.
 
-    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers; `MemoryError` at the line that exceeds the
-    limit.
+    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers, and for a complex value unless `holomorphic`;
+    `MemoryError` at the line that exceeds the limit.
 
     **Example**
 
@@ -127,19 +158,14 @@ def value_and_grad(
 
     @functools.wraps(f)
     def transformed(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        chosen = chosen_arguments("grad", argnums, len(args))
-
-        def function(*primals: Any) -> Any:
-            full = list(args)
-            for position, primal in zip(chosen, primals, strict=True):
-                full[position] = primal
-            return f(*full, **kwargs)
-
+        function = Chosen(f, chosen_arguments("grad", argnums, len(args)), args, kwargs)
         with memory_limited(memory_limit):
-            run = Linearized("grad", function, tuple(args[i] for i in chosen))
+            run = Linearized("grad", function, function.primals)
             out, aux = split_aux("grad", run.out, has_aux)
-            (y,) = scalar_result(out)
+            (y,) = scalar_result(out, run.avals, holomorphic)
             gradients = run.sweep([y], [unit(y.dtype)], release=True)
+        if holomorphic:
+            gradients = tree.map(conjugated, gradients)
         value = released(y, run.scope)
         gradient = gradients if isinstance(argnums, tuple) else gradients[0]
         return ((value, release_tree(aux, run.scope)), gradient) if has_aux else (value, gradient)
@@ -147,14 +173,21 @@ def value_and_grad(
     return transformed
 
 
-def scalar_result(out: Any) -> list[Tensor]:
-    """The single 0-d floating-point leaf that a differentiated function must return."""
+def scalar_result(out: Any, inputs: list[Any], holomorphic: bool) -> list[Tensor]:
+    """The single 0-d floating-point leaf that a differentiated function must return; complex, as its inputs, if holomorphic."""
     leaves, structure = result_leaves("grad", out)
     if structure.kind is not None or leaves[0].shape != ():
         came = describe(leaves[0]) if structure.kind is None else f"a tree {structure}"
         raise ShapeError(f"[grad] the function must return a scalar, it returned {came}; sum it, or use vjp or jacobian")
-    if leaves[0].dtype.kind not in "fO":
-        raise DTypeError(f"[grad] the function must return a real number, it returned {describe(leaves[0])}")
+    if holomorphic and any(x.dtype.kind != "c" for x in (*inputs, *leaves)):
+        came = ", ".join(map(describe, inputs))
+        raise DTypeError(
+            f"[grad] holomorphic=True is for functions from complex arrays to a complex number; "
+            f"this one is from ({came}) to {describe(leaves[0])}"
+        )
+    if not holomorphic and leaves[0].dtype.kind not in "fO":
+        cure = "; take abs, real or imag, or say holomorphic=True if the function is" if leaves[0].dtype.kind == "c" else ""
+        raise DTypeError(f"[grad] the function must return a real number, it returned {describe(leaves[0])}{cure}")
     return leaves
 
 
@@ -163,16 +196,19 @@ def grad(
     argnums: int | tuple[int, ...] = 0,
     has_aux: bool = False,
     *,
+    holomorphic: bool = False,
     memory_limit: int | str | None = None,
 ) -> Callable[..., Any]:
     """The gradient of a function that returns a scalar: grad(f)(x)[i] = ∂f(x)/∂x[i].
 
+    By complex arguments it is ∂f/∂Re z + i ∂f/∂Im z, along which f rises most steeply (docs/complex.md).
+
     **Parameters** `argnums`: the position of the argument, or a tuple of positions; arguments may be trees of arrays,
     and the gradient is a tree like them.  `has_aux`: `f` returns (value, aux), and the result is (gradient, aux).
-    `memory_limit`: as of `value_and_grad`.
+    `holomorphic`, `memory_limit`: as of `value_and_grad`.
 
-    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers; `MemoryError` at the line that exceeds the
-    limit.
+    **Raises** `ShapeError` unless the value is a scalar; `DTypeError` for integers, and for a complex value unless `holomorphic`;
+    `MemoryError` at the line that exceeds the limit.
 
     **Example**
 
@@ -180,7 +216,7 @@ def grad(
     >>> ad.grad(ad.sin)(0.0), ad.grad(ad.grad(lambda x: x**3))(2.0)
     (Tensor(1.), Tensor(12.))
     """
-    both = value_and_grad(f, argnums, has_aux, memory_limit=memory_limit)
+    both = value_and_grad(f, argnums, has_aux, holomorphic=holomorphic, memory_limit=memory_limit)
 
     @functools.wraps(f)
     def transformed(*args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,8 @@ from arrayad.modes import enable_grad
 from arrayad.primitives.joining import concat
 from arrayad.primitives.shape import reshape
 from arrayad.readers.jet import Jet
-from arrayad.tensor import Tensor, handle
+from arrayad.tape import Unfollowed
+from arrayad.tensor import Tensor
 from arrayad.transforms.boundary import released, result_leaves, zeros_like
 from arrayad.transforms.forward import primal_leaves, tangent_leaves
 
@@ -42,7 +43,8 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> tuple[Any, Any]:
     >>> ad.jet(ad.sin, (0.0,), ([1.0, 0.0, 0.0],))
     (Tensor(0.), [Tensor(1.), Tensor(-0.), Tensor(-1.)])
     """
-    leaves, structure = primal_leaves("jet", primals, series)
+    Unfollowed.count += 1
+    leaves, structure = primal_leaves("jet", f, primals, series)
     order = common_order(series, len(primals))
     given = [tangent_leaves("jet", primals, [terms[k] for terms in series]) for k in range(order)]
     facts = [
@@ -55,7 +57,10 @@ def jet(f: Callable[..., Any], primals: Any, series: Any) -> tuple[Any, Any]:
         with enable_grad():  # a no_grad outside holds for the results, not for the transform's own work
             outputs, shape = result_leaves("jet", f(*tree.unflatten(structure, inputs)))
         terms = [
-            [own(c if c is None or k == 1 else c * math.factorial(k), y) for k, c in enumerate(reader.of(y) or [None] * order, 1)]
+            [
+                own(c if c is None or k == 1 else c * math.factorial(k), y, reader)
+                for k, c in enumerate(reader.of(y) or [None] * order, 1)
+            ]
             for y in outputs
         ]
         return tree.unflatten(shape, [released(y, reader) for y in outputs]), tree.unflatten(shape, terms)
@@ -74,9 +79,9 @@ def common_order(series: Any, count: int) -> int:
     return orders.pop() or 0
 
 
-def own(c: Any, y: Tensor) -> Tensor:
+def own(c: Any, y: Tensor, reader: Jet) -> Tensor:
     """A coefficient as a Tensor of its own, zeros where there is none."""
-    return zeros_like(y) if c is None else handle(c.value, c.history)
+    return zeros_like(y) if c is None else released(c, reader)
 
 
 def taylor(f: Callable[..., Any], x: Any, order: int, direction: Any = None) -> Any:

@@ -81,7 +81,7 @@ def test_tangents_take_the_shape_and_dtype_of_their_primals() -> None:
 @pytest.mark.parametrize(
     "primals, tangents, error, message",
     [
-        ((1,), (1.0,), TypeError, r"\[jvp\] argument \[0\] is int 1|\[jvp\] argument \[0\] is i64"),
+        ((1,), (1.0,), TypeError, r"\[jvp\] argument x is i64"),
         ((np.ones(2),), (np.ones(3),), ValueError, r"\[jvp\] the tangent of primal \[0\] is f64\[3\], the primal f64\[2\]"),
         ((1.0, 2.0), (1.0,), ValueError, r"\[jvp\] primals and tangents must be trees of one structure"),
         (1.0, (1.0,), TypeError, r"\[jvp\] primals must be a tuple"),
