@@ -61,7 +61,7 @@ def test_pairs_of_transforms_agree_with_differences(outer: str, rng: np.random.G
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("outer", LETTERS)
+@pytest.mark.parametrize("outer", CHEAP)
 @pytest.mark.slow
 def test_every_pair_of_transforms_agrees_with_differences(outer: str, name: str) -> None:
     usable = [check(outer + inner, name, FUNCTIONS[name]) for inner in LETTERS]
@@ -69,19 +69,13 @@ def test_every_pair_of_transforms_agrees_with_differences(outer: str, name: str)
 
 
 @pytest.mark.parametrize(
-    "depth, draws, outermost",
-    [
-        (3, 10, CHEAP),
-        pytest.param(3, 150, LETTERS, marks=pytest.mark.slow),
-        pytest.param(4, 60, LETTERS, marks=pytest.mark.slow),
-    ],
+    "depth, draws",
+    [(3, 10), pytest.param(3, 150, marks=pytest.mark.slow), pytest.param(4, 100, marks=pytest.mark.slow)],
 )
-def test_compositions_drawn_at_random_agree_with_differences(
-    depth: int, draws: int, outermost: str, rng: np.random.Generator
-) -> None:
+def test_compositions_drawn_at_random_agree_with_differences(depth: int, draws: int, rng: np.random.Generator) -> None:
     usable = []
     for _ in range(draws):
-        sequence = rng.choice(list(outermost)) + "".join(rng.choice(list(LETTERS), depth - 1))
+        sequence = rng.choice(list(CHEAP)) + "".join(rng.choice(list(LETTERS), depth - 1))
         usable.append(check(sequence, *draw(rng, made_up=rng.random() < 0.5)))
     assert sum(usable) >= 0.8 * len(usable)
 
