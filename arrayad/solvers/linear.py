@@ -133,10 +133,7 @@ def run_solve(*values: Any, system: System, batches: Batches, columns: int) -> B
         rows = solved_by_user(system, fixed, batches, packing, rhs, method)
     elif method == "dense":
         with np.errstate(all="ignore"):
-            a = matrix(for_all(system.matvec, batches), fixed, packing, lead)
-            turned = rhs.reshape(-1, len(a), packing.size).transpose(1, 2, 0)
-            x = dense_solve(f"[{system.options.name}] the {system.options.what}", a, turned)
-            rows = x.transpose(2, 0, 1).reshape(rhs.shape)
+            rows = solved_by_matrix(system, fixed, batches, packing, rhs)
     else:
 
         def applied(program: Program) -> Callable[[Array], Array]:
@@ -159,12 +156,37 @@ def run_solve(*values: Any, system: System, batches: Batches, columns: int) -> B
     return Bundle(packing.unpack(rows, (*sizes, *lead)))
 
 
-def matrix(program: Program, fixed: list[Any], packing: Packing, lead: tuple[int, ...]) -> Array:
-    """The matrix of each example, by the images of unit vectors."""
-    n, rows = packing.size, math.prod(lead)
-    units = np.broadcast_to(np.eye(n, dtype=packing.dtype)[:, None], (n, rows, n)).reshape(n * rows, n)
-    images = over_columns(program, len(fixed), (n,)).run([*fixed, *packing.unpack(units, (n, *lead))])
-    return packing.pack(images).reshape(n, rows, n).transpose(1, 2, 0)
+def solved_by_matrix(system: System, fixed: list[Any], batches: Batches, packing: Packing, rhs: Array) -> Array:
+    """The solutions by the matrix of each example; that of real and imaginary parts where no complex one gives the product."""
+    n, lead = packing.size, lead_of(batches)
+    program = for_all(system.matvec, batches)
+    units = np.eye(n, dtype=packing.dtype)
+    a = images(program, fixed, packing, lead, units)
+    b = rhs.reshape(-1, len(a), n).transpose(1, 2, 0)
+    in_parts = packing.dtype.kind == "c" and conjugates(program, fixed, packing, lead, a)
+    if in_parts:
+        turned = images(program, fixed, packing, lead, 1j * units)
+        both = np.concatenate([a, turned], axis=2)
+        a, b = (np.concatenate([x.real, x.imag], axis=1) for x in (both, b))
+    x = dense_solve(f"[{system.options.name}] the {system.options.what}", a, b)
+    if in_parts:
+        x = x[:, :n] + 1j * x[:, n:]
+    return x.transpose(2, 0, 1).reshape(rhs.shape)
+
+
+def images(program: Program, fixed: list[Any], packing: Packing, lead: tuple[int, ...], vectors: Array) -> Array:
+    """The images of vectors for each example, as the columns of a matrix; of unit vectors, the program's own."""
+    count, n, rows = len(vectors), packing.size, math.prod(lead)
+    repeats = np.broadcast_to(vectors[:, None], (count, rows, n)).reshape(count * rows, n)
+    found = over_columns(program, len(fixed), (count,)).run([*fixed, *packing.unpack(repeats, (count, *lead))])
+    return packing.pack(found).reshape(count, rows, n).transpose(1, 2, 0)
+
+
+def conjugates(program: Program, fixed: list[Any], packing: Packing, lead: tuple[int, ...], a: Array) -> bool:
+    """Whether the product with ix is not i times that with x, as where the conjugate of x enters: a[r] is not all of it."""
+    x = np.random.default_rng(0).uniform(1.0, 2.0, (1, packing.size)).astype(packing.dtype)
+    off = np.abs(images(program, fixed, packing, lead, 1j * x) - 1j * (a @ x.T))
+    return bool((off > 16 * packing.size * epsilon(packing.dtype) * (np.abs(a) @ np.abs(x.T))).any())
 
 
 def dense_solve(what: str, a: Array, b: Array) -> Array:

@@ -135,6 +135,30 @@ def test_a_system_in_a_tree(rng):
     check_grads(polar, (p,), order=2)
 
 
+def root_with_conjugate(a: Any) -> Any:
+    """x + conj(x)² / 10 = a, which is linear in dx and conj(dx)."""
+    return ad.custom_root(lambda x: x + 0.1 * ad.conj(x) ** 2 - a, a)
+
+
+def fixed_with_conjugate(a: Any) -> Any:
+    return ad.fixed_point(lambda x: a - 0.1 * ad.conj(x) ** 2, a, "newton")
+
+
+@pytest.mark.parametrize("solved", [root_with_conjugate, fixed_with_conjugate])
+def test_a_root_that_is_not_holomorphic(solved):
+    """From dx + p conj(dx) = da with p = conj(x) / 5 follows dx = (da - p conj(da)) / (1 - |p|²)."""
+    a, da = np.array([0.3 + 0.4j, -0.2 + 0.9j]), np.array([1.0 - 2.0j, 0.5 + 1.0j])
+    x, dx = ad.jvp(solved, (a,), (da,))
+    x = np.asarray(x)
+    close(x + 0.1 * x.conj() ** 2, a, 1e-10)
+    p = x.conj() / 5
+    close(dx, (da - p * da.conj()) / (1 - abs(p) ** 2))
+    ct = np.array([2.0 + 1.0j, -1.0j])
+    close(ad.vjp(solved, a)[1](ct)[0], (ct - p * ct.conj()) / (1 - abs(p) ** 2))
+    close(ad.vmap(solved)(a), x, 1e-10)
+    check_grads(lambda a: ad.real(ad.sum(solved(a) ** 2)), (a,))
+
+
 def test_complex_root():
     def f(z):
         return ad.custom_root(lambda x: x * x - z, 1.0 + 1.0j)

@@ -147,6 +147,17 @@ def test_second_order_through_captures(method, rng):
     check_grads(lambda s, b: solve(lambda x: ad.sin(s) @ x + 5.0 * x, b, method=method), (a, b), order=2)
 
 
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128, np.clongdouble])
+def test_a_product_with_the_conjugate(dtype):
+    """2x + i conj(x) = b has the solution (2b - i conj(b)) / 3."""
+    b = np.array([1.0 + 2.0j, -3.0j]).astype(dtype)
+    x = ad.linear_solve(lambda x: 2.0 * x + 1j * ad.conj(x), b)
+    assert x.dtype == dtype
+    assert np.abs(x.numpy() - (2 * b - 1j * b.conj()) / 3).max() < 8 * np.finfo(dtype).eps
+    batch = ad.vmap(lambda b: ad.linear_solve(lambda x: 2.0 * x + 1j * ad.conj(x), b, method="dense"))(b)
+    assert np.abs(batch.numpy() - x.numpy()).max() < 8 * np.finfo(dtype).eps
+
+
 def test_complex_derivatives(rng):
     a, b = system("gmres", rng, np.complex128)
     for method in ("dense", "gmres"):
