@@ -100,8 +100,7 @@ def anderson(name: str, residual: Residual, x: Array, tol: float, atol: float, m
         step = f
         if points:
             by_point, by_change = np.stack(points, axis=2), np.stack(changes, axis=2)
-            weights = np.linalg.pinv(by_change, rcond=1e-12) @ f[:, :, None]
-            step = f - ((by_point + by_change) @ weights)[:, :, 0]
+            step = f - ((by_point + by_change) @ least_squares(by_change, f[:, :, None]))[:, :, 0]
         step = np.where(done[:, None], 0, step)
         new = x + step
         found = residual(new)
@@ -119,6 +118,16 @@ def anderson(name: str, residual: Residual, x: Array, tol: float, atol: float, m
         f"has become {mean:.3g} times itself in each on average, {left[worst] / before[worst]:.3g} in the last; where these "
         f"factors are not well below 1, f is no contraction; {CURE}"
     )
+
+
+def least_squares(a: Array, b: Array) -> Array:
+    """The x[r] that minimises |a[r] x - b[r]|; for dtypes that LAPACK does not know in float64, which is enough of a weight."""
+    if a.dtype.char not in "fdFD":
+        size = np.max(np.abs(a), axis=(1, 2), keepdims=True)
+        size = np.where(size > 0, size, 1)
+        kind = np.complex128 if a.dtype.kind == "c" else np.float64
+        return least_squares((a / size).astype(kind), (b / size).astype(kind)).astype(a.dtype)
+    return np.linalg.pinv(a, rcond=1e-12) @ b
 
 
 CURE = 'try solve="newton", another x0, or a larger maxiter'

@@ -115,8 +115,9 @@ def test_more_digits_than_float64_has():
         assert abs(ad.grad(f)(two).item() - 1 / (2 * mpmath.sqrt(2))) < tiny
         assert abs(ad.grad(ad.grad(f))(two).item() + 1 / (8 * mpmath.sqrt(2))) < tiny
         assert abs(ad.vmap(f)(ad.tensor([2, 3], dtype=object)).numpy()[1] - mpmath.sqrt(3)) < tiny
-        x = ad.fixed_point(lambda x: ad.cos(x), one, "picard", tol=1e-52, atol=1e-52).item()
-        assert abs(mpmath.cos(x) - x) < tiny
+        for solve in ("picard", "anderson"):
+            x = ad.fixed_point(lambda x: ad.cos(x), one, solve, tol=1e-52, atol=1e-52).item()
+            assert abs(mpmath.cos(x) - x) < tiny
 
 
 def test_a_system_in_a_tree(rng):
@@ -133,6 +134,13 @@ def test_a_system_in_a_tree(rng):
     close(j["r"], p / 1.5)
     close(j["t"], np.array([-0.9, 1.2]) / 2.25)
     check_grads(polar, (p,), order=2)
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, np.clongdouble])
+def test_anderson_in_long_doubles(dtype):
+    x = ad.fixed_point(ad.cos, np.array([1.0, 0.5]).astype(dtype), tol=1e-18, atol=1e-18).numpy()
+    assert x.dtype == dtype
+    assert np.abs(np.cos(x) - x).max() < 4 * np.finfo(np.longdouble).eps
 
 
 def root_with_conjugate(a: Any) -> Any:
