@@ -36,6 +36,7 @@ def test_numbers_of_mpmaths_make_a_tensor_of_dtype_object(make: Any) -> None:
         assert (x.dtype, x.shape, x.ndim, x.size) == (np.dtype(object), (2,), 1, 2)
         assert [type(e) for e in x.tolist()] == [mpf, mpf] and x.tolist() == [third, 2]
     assert make(third).shape == () and make(third).item() == third
+    assert make([[make(third), 1.0], [0, make(2.0)]]).tolist() == [[third, 1], [0, 2]]
 
 
 def test_floats_become_numbers_when_the_dtype_asks_for_them() -> None:

@@ -66,7 +66,7 @@ def without_history(data: Any) -> Any:
     """The data with the values of Tensors in their places."""
     if isinstance(data, list | tuple):
         return [without_history(part) for part in data]
-    return plain(array_in(concrete(data, "tensor()"))) if data.__class__ is Tensor else data
+    return plain(array_in(concrete(data, "tensor()")))[()] if data.__class__ is Tensor else data
 
 
 @public(numpy=())
