@@ -72,7 +72,14 @@ def check_grads(
         raise ValueError(f'[check_grads] modes are {unknown}; each must be "forward" or "reverse"')
     if order < 1:
         raise ValueError(f"[check_grads] order is {order}; it must be at least 1")
+    if not isinstance(args, tuple | list):
+        raise TypeError(f"[check_grads] args must be a tuple, one for each argument of the function; {describe(args)} came")
     check = Check(f, tuple(args), tuple(modes), atol, rtol, seed)
+    if not check.smooth:
+        came = ", ".join(map(describe, check.given))
+        raise DTypeError(
+            f"[check_grads] the arguments are ({came}), and one at least must be floating-point: write 3.0, or use astype"
+        )
     check.run(order, 1)
 
 

@@ -13,6 +13,7 @@ from drawing import Case
 import arrayad as ad
 from arrayad import nn, tree
 from arrayad.elementwise import Elementwise
+from arrayad.errors import DTypeError
 from arrayad.primitive import TABLE, general
 from arrayad.samples import Samples
 from arrayad.testing import GradientCheckError, check_grads
@@ -105,9 +106,16 @@ def test_complex_arguments_are_checked_along_both_parts() -> None:
         check_grads(wrong, (z,))
 
 
-def test_empty_arrays_and_functions_without_arguments_to_check() -> None:
+def test_empty_arrays() -> None:
     check_grads(lambda x: ad.sum(x * x), (np.zeros((0, 3)),))
-    check_grads(lambda n: ad.asarray(n) * 2, (np.array([1, 2]),))
+
+
+def test_where_there_is_nothing_to_check_it_says_so() -> None:
+    """A forgotten point, 1 for 1.0, would pass whatever the derivative is."""
+    with pytest.raises(DTypeError, match=r"\[check_grads\] the arguments are \(int 1\).*write 3\.0"):
+        check_grads(ad.sin, (1,))
+    with pytest.raises(TypeError, match=r"\[check_grads\] args must be a tuple.*float 1\.0 came"):
+        check_grads(ad.sin, 1.0)  # type: ignore[arg-type]
 
 
 def test_third_order() -> None:
