@@ -25,7 +25,10 @@ class Structure(NamedTuple):
     def __repr__(self) -> str:
         if self.kind is None:
             return "*"
-        return f"{self.kind.__name__}({', '.join(repr(child) for child in self.children)})"
+        parts = [repr(child) for child in self.children]
+        if self.kind not in REGISTRY and not issubclass(self.kind, tuple | list):
+            parts = [f"{key}={part}" for key, part in zip(self.keys, parts, strict=True)]
+        return f"{self.kind.__name__}({', '.join(parts)})"
 
 
 LEAF = Structure(None, (), (), 1)
@@ -87,7 +90,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     **Example**
 
     >>> flatten({"b": [1, 2], "a": 3})
-    ([3, 1, 2], dict(*, list(*, *)))
+    ([3, 1, 2], dict(a=*, b=list(*, *)))
     """
     if tree.__class__ in LEAVES:
         return [tree], LEAF

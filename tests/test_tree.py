@@ -23,3 +23,10 @@ def test_matched_takes_none_for_any_part_and_a_leaf_for_a_leaf_only() -> None:
     for given in (5.0, (5.0, None), ({"a": 1.0}, None), ({"a": 1.0, "b": (2.0,)}, None), (None, [1.0, 2.0]), (None, None, None)):
         with pytest.raises(ValueError, match="the trees differ"):
             tree.matched(given, whole)
+
+
+def test_a_structure_shows_the_names_of_its_parts() -> None:
+    assert repr(tree.flatten({"b": (1, 2), 3: None})[1]) in (
+        "dict(3=NoneType(), b=tuple(*, *))",
+        "dict(b=tuple(*, *), 3=NoneType())",
+    )
