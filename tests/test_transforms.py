@@ -421,3 +421,9 @@ def test_a_relu_network_pays_nothing_for_its_masks(monkeypatch: pytest.MonkeyPat
     y = ad.sum(ad.nn.functional.relu(np.ones((5, 4)) @ w1 + b) @ w2)
     y.backward()
     assert w1.grad.shape == (4, 8)
+
+
+@pytest.mark.parametrize("transform", [ad.grad, ad.value_and_grad, ad.jacobian])
+def test_argnums_that_are_no_positions_are_explained(transform):
+    with pytest.raises(TypeError, match=r"argnums is 'x'; the position of an argument is needed"):
+        transform(lambda x: x, "x")(1.0)

@@ -106,7 +106,7 @@ def check_carry(name: str, init: Any, carried: tree.Structure, tape: Tape) -> li
     for (path, x), y in zip(tree.paths(init, "carry"), found, strict=True):
         x = as_handle(x)
         if x.shape != y.shape:
-            raise ShapeError(f"[{name}] {path} is {describe(x)}, and {describe(y)} after a step; the shapes must agree")
+            raise ShapeError(f"[{name}] the shape of {path} is {x.shape}, and {y.shape} after a step; the shapes must agree")
     return found
 
 

@@ -58,18 +58,31 @@ def scan(
     >>> ad.grad(lambda x: ad.scan(lambda y, _: (ad.sin(y), None), x, length=1000, checkpoint="sqrt")[0])(1.0)
     Tensor(0.00012436)
     """
+    return scanned("scan", f, init, xs, length, reverse, checkpoint)
+
+
+def scanned(
+    name: str,
+    f: Callable[[Any, Any], Any],
+    init: Any,
+    xs: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: Any = None,
+) -> tuple[Any, Any]:
+    """What `scan` returns, with errors that have the name of the function that was called."""
     rows, structure = tree.flatten(xs)
     elements = [as_handle(x) for x in rows]
-    count = loop_length(xs, elements, length)
-    carry, tape = traced_step("scan", f, init, structure, [Shaped(x.shape[1:], x.dtype) for x in elements])
+    count = loop_length(name, xs, elements, length)
+    carry, tape = traced_step(name, f, init, structure, [Shaped(x.shape[1:], x.dtype) for x in elements])
     captures = captures_of([tape])
     body = closed(tape, captures)
-    schedule = schedule_for("scan", checkpoint, count, carry)
+    schedule = schedule_for(name, checkpoint, count, carry)
     outs = apply_scan(body, list(captures.values()), carry, elements, count, reverse, schedule=schedule)
     return tree.unflatten(tape.structure, outs)
 
 
-def loop_length(xs: Any, elements: list[Tensor], length: int | None) -> int:
+def loop_length(name: str, xs: Any, elements: list[Tensor], length: int | None) -> int:
     """The number of steps.
 
     **Raises** `ShapeError` where there is none, or several.
@@ -77,15 +90,15 @@ def loop_length(xs: Any, elements: list[Tensor], length: int | None) -> int:
     paths = [path for path, _ in tree.paths(xs, "xs")]
     for path, x in zip(paths, elements, strict=True):
         if not x.shape:
-            raise ShapeError(f"[scan] {path} is {describe(x)}, which has no axis to loop along; capture what all steps share")
+            raise ShapeError(f"[{name}] {path} is {describe(x)}, which has no axis to loop along; capture what all steps share")
     found = {x.shape[0] for x in elements} | (set() if length is None else {length_of(length)})
     if not found:
-        raise ShapeError("[scan] neither xs nor length came; one of them must say how many steps to take")
+        raise ShapeError(f"[{name}] neither xs nor length came; one of them must say how many steps to take")
     if len(found) > 1:
         came = ", ".join(f"{path} has {x.shape[0]}" for path, x in zip(paths, elements, strict=True))
-        raise ShapeError(f"[scan] the numbers of steps differ: {came}{'' if length is None else f', length is {length}'}")
+        raise ShapeError(f"[{name}] the numbers of steps differ: {came}{'' if length is None else f', length is {length}'}")
     if min(found) < 0:
-        raise ValueError(f"[scan] length is {length}; it must be at least 0")
+        raise ValueError(f"[{name}] length is {length}; it must be at least 0")
     return found.pop()
 
 
@@ -121,7 +134,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
             raise DTypeError(f"[fori_loop] {word} is {describe(x)}; a single integer is needed")
     if is_at_hand(bounds[0]) and is_at_hand(bounds[1]):
         numbers = handle(np.arange(int(bounds[0].value), int(bounds[1].value)))
-        return scan(lambda carry, i: (body(i, carry), None), init, numbers, checkpoint=checkpoint)[0]
+        return scanned("fori_loop", lambda carry, i: (body(i, carry), None), init, numbers, checkpoint=checkpoint)[0]
     first, stop = (astype(x, dtype=np.dtype(np.int64)) for x in bounds)
     state = (first, init)
     return while_loop(lambda state: state[0] < stop, lambda state: (state[0] + 1, body(*state)), state, checkpoint=checkpoint)[1]
@@ -143,4 +156,4 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> ad.map(lambda x: ad.sum(x * x), ad.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([ 5., 25.])
     """
-    return scan(lambda nothing, x: (None, f(x)), None, xs)[1]
+    return scanned("map", lambda nothing, x: (None, f(x)), None, xs)[1]

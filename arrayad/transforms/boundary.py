@@ -122,6 +122,8 @@ def chosen_arguments(name: str, argnums: int | tuple[int, ...], count: int) -> t
     """The nonnegative positions of `argnums`."""
     chosen = argnums if isinstance(argnums, tuple) else (argnums,)
     for position in chosen:
+        if not isinstance(position, int | np.integer):
+            raise TypeError(f"[{name}] argnums is {argnums!r}; the position of an argument is needed, or a tuple of positions")
         if not -count <= position < count:
             raise TypeError(f"[{name}] argnums is {argnums}, but {count} positional arguments came")
     return tuple(position % count for position in chosen)

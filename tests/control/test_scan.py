@@ -364,7 +364,13 @@ def test_leaves_that_a_step_captures() -> None:
             r"carry\['b'\] is missing",
             lambda: ad.scan(lambda c, x: ({"a": c["a"]}, None), {"a": 1.0, "b": 2.0}, XS),
         ),
-        (ShapeError, r"carry\['a'\] is f64\[\], and f64\[2\] after", lambda: ad.scan(lambda c, x: ({"a": x}, 0), {"a": 1.0}, XS)),
+        (
+            ShapeError,
+            r"shape of carry\['a'\] is \(\), and \(2,\) after",
+            lambda: ad.scan(lambda c, x: ({"a": x}, 0), {"a": 1.0}, XS),
+        ),
+        (ShapeError, r"\[map\] xs is f64\[\], which has no axis", lambda: ad.map(ad.sin, 1.0)),
+        (ShapeError, r"\[fori_loop\] the carry is a tree", lambda: ad.fori_loop(0, 2, lambda i, c: (c, c), 1.0)),
         (
             DTypeError,
             r"carry\[1\] is i64\[2\], and f64\[2\] after",
