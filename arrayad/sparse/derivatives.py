@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,9 @@ from arrayad.readers import pattern as reader
 from arrayad.shaped import Shaped, is_abstract
 from arrayad.sparse.coloring import MODES, Coloring, boolean, color
 from arrayad.sparse.plan import Plan
+from arrayad.tape import recorded
 from arrayad.tensor import Tensor, handle
-from arrayad.tracing import Tape, aval_of, record
+from arrayad.tracing import Tape, aval_of, is_member, record
 from arrayad.transforms.boundary import check_differentiable
 from arrayad.transforms.forward import linearize
 from arrayad.transforms.reverse import grad, pullback
@@ -27,7 +30,7 @@ Function = Callable[..., Any]
 class Derivative:
     """A function of `x` that returns a sparse derivative; made by `arrayad.sparse.jacobian` and `arrayad.sparse.hessian`.
 
-    What does not depend on the values of `x` is done once for each shape and kept: see `plan`.
+    What does not depend on the values of `x` is done once for each shape and program and kept: see `plan`.
     """
 
     def __init__(self, name: str, function: Function, mode: str, pattern: Any, coloring: Coloring | None) -> None:
@@ -37,25 +40,32 @@ class Derivative:
         self.given = None if pattern is None else boolean(pattern)
         self.coloring = coloring
         self.plans: dict[Any, Plan] = {}
-        self.final: set[Any] = set()
+        self.programs: dict[Any, bytes] = {}
         self.is_checked = pattern is None
 
-    def plan(self, x: Any) -> Plan:
-        """The pattern, the colouring and the number of sweeps for arguments like `x`: arrays, or `Shaped`."""
+    def plan(self, x: Any, *args: Any, **kwargs: Any) -> Plan:
+        """The pattern, the colouring and the number of sweeps for arguments like `x`: arrays, or `Shaped`.
+
+        The function is traced by shapes at each call, at a cost that does not grow with them, since what it captures may have
+        changed; the pattern and the colouring are made anew only where the program is another.
+        """
         leaves, structure = tree.flatten(x)
         leaves = [leaf if is_abstract(leaf) else np.asarray(leaf) for leaf in leaves]
         check_differentiable(self.name, self.function, (x,), leaves)
         require_real(self.name, "argument", leaves)
         key = structure, *map(aval_of, leaves)
-        if key in self.final:
-            return self.plans[key]
         if self.given is not None:
-            found, is_final = self.given, True
+            found = self.given
             width = sum(leaf.size for leaf in leaves)
             if found.shape[1] != width:
                 raise ShapeError(f"[{self.name}] the pattern has shape {found.shape}, but the argument has {width} elements")
         else:
-            tape, is_final = traced(lambda *handles: self.function(tree.unflatten(structure, list(handles))), leaves)
+            function = functools.partial(called, self.function, structure, args, kwargs)
+            tape = traced(function, leaves)
+            program = digest(tape)
+            if self.programs.get(key) == program:
+                return self.plans[key]
+            self.programs[key] = program
             require_real(self.name, "result", tape.outputs)
             found = joined(reader.pattern(tape))
             if self.mode == "symmetric":
@@ -63,13 +73,14 @@ class Derivative:
         known = self.plans.get(key)
         if known is None or known.pattern.shape != found.shape or (known.pattern != found).nnz:
             self.plans[key] = Plan(found, self.coloring or color(found, self.mode))
-        if is_final:
-            self.final.add(key)
         return self.plans[key]
 
-    def __call__(self, x: Any) -> Any:
-        """The derivative at `x`, a `scipy.sparse.csr_array`: a row for each element of the result, a column for each of `x`."""
-        plan = self.plan(x)
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The derivative at `x`, a `scipy.sparse.csr_array`: a row for each element of the result, a column for each of `x`.
+
+        Further arguments are passed on to the function.
+        """
+        plan = self.plan(x, *args, **kwargs)
         leaves, structure = tree.flatten(x)
         inputs = [handle(np.asarray(leaf)) for leaf in leaves]
         primal = tree.unflatten(structure, inputs)
@@ -79,7 +90,7 @@ class Derivative:
         outputs: list[Tensor] = []
         product = None
         if plan.forward or not self.is_checked:
-            out, linear = linearize(self.function, primal)
+            out, linear = linearize(lambda x: self.function(x, *args, **kwargs), primal)
             outputs = tree.leaves(out)
 
             def product(tangent: Array) -> Array:
@@ -87,7 +98,7 @@ class Derivative:
 
             forward = map(product, plan.tangents(own))
         if plan.reverse and self.mode != "symmetric":
-            out, vjp_fn = pullback("vjp", self.function, (primal,), says=False)
+            out, vjp_fn = pullback("vjp", lambda x: self.function(x, *args, **kwargs), (primal,), says=False)
             outputs, kind = tree.flatten(out)
             reverse = (flat(vjp_fn(shaped(ct, outputs, kind))[0]) for ct in plan.cotangents(own))
         require_real(self.name, "result", outputs)
@@ -105,10 +116,9 @@ def jacobian(f: Function, mode: str = "auto", pattern: Any = None, coloring: Col
     """The Jacobian of a function with a sparse one: J[i, j] = ∂f(x)[i] / ∂x[j], elements counted in C order.
 
     The sparsity pattern is found from a trace of `f` by shapes, its columns or rows are coloured, and a sweep for each colour
-    gives all nonzeros.  The first call with a shape does this, the later ones only sweep; a function that branches on values
-    is traced again at each call.
+    gives all nonzeros.  The first call with a shape does this, the later ones only sweep, as long as the trace is the same.
 
-    **Parameters** `f`: a function of one argument, an array or a tree of arrays, and nothing else that changes.  `mode`:
+    **Parameters** `f`: a function of an array or a tree of arrays, by which it is differentiated, and of anything else.  `mode`:
     "forward" colours columns, "reverse" rows, "both" mixes them, "auto" takes the fewest sweeps.  `pattern`: a sparse matrix
     that has a nonzero wherever the Jacobian can, instead of the one that is found; the first result is checked by a product
     with a random vector.  `coloring`: what `arrayad.sparse.color` returned.
@@ -175,7 +185,7 @@ def pattern(f: Function, *args: Any) -> Any:
     """
     leaves, structure = tree.flatten(tuple(map(abstract, args)))
     check_differentiable("sparse.pattern", f, tuple(map(abstract, args)), leaves)
-    tape, _ = traced(lambda *handles: f(*tree.unflatten(structure, list(handles))), leaves)
+    tape = traced(lambda *handles: f(*tree.unflatten(structure, list(handles))), leaves)
     return joined(reader.pattern(tape))
 
 
@@ -187,17 +197,47 @@ def abstract(arg: Any) -> Any:
     return Shaped(arg, "float64") if is_shape else arg
 
 
-def traced(function: Function, leaves: list[Any]) -> tuple[Tape, bool]:
-    """The tape of a function by shapes, which holds for all values; or, where values decide, that of the values at hand.
-
-    And whether it is the former: guards do not tell all, since a value can come back as a constant through int().
-    """
+def traced(function: Function, leaves: list[Any]) -> Tape:
+    """The tape of a function by shapes, which holds for all values; or, where values decide, that of the values at hand."""
     try:
-        return record(function, [aval_of(leaf) for leaf in leaves]), True
+        return record(function, [aval_of(leaf) for leaf in leaves])
     except AbstractValueError:
         if any(map(is_abstract, leaves)):
             raise
-        return record(function, leaves), False
+        return record(function, leaves)
+
+
+def called(function: Function, structure: tree.Structure, args: Any, kwargs: Any, *handles: Tensor) -> Any:
+    """The function on the leaves of its first argument."""
+    return function(tree.unflatten(structure, list(handles)), *args, **kwargs)
+
+
+def digest(tape: Tape) -> bytes:
+    """What tells a program from others: its operations, how they are joined, their parameters and constants."""
+    found = hashlib.blake2b(digest_size=16)
+    places = {entry: i for i, entry in enumerate([*tape.inputs, *tape.entries])}
+
+    def add(x: Any) -> None:
+        if is_member(x, tape):
+            found.update(f"w{places[recorded(x.history)]}".encode())
+        elif isinstance(x, Tensor | np.ndarray):
+            value = np.asarray(x.value if x.__class__ is Tensor else x)
+            found.update(f"{describe(value)}".encode() + value.tobytes())
+        elif isinstance(x, tuple | list):
+            for part in x:
+                add(part)
+        elif isinstance(x, Mapping):
+            for item in sorted(x.items()):
+                add(item)
+        elif isinstance(tape_of := getattr(x, "tape", None), Tape):
+            found.update(digest(tape_of))
+        else:
+            found.update(f"{type(x).__name__} {x!r};".encode())
+
+    for entry in tape.entries:
+        add((entry.primitive.name, entry.output, entry.inputs, entry.params))
+    add(tape.outputs)
+    return found.digest()
 
 
 def require_real(name: str, what: str, leaves: list[Any]) -> None:

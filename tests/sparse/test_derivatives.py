@@ -215,3 +215,31 @@ def test_the_result_is_a_constant_and_says_so():
 def test_symmetric_belongs_to_hessians():
     with pytest.raises(ValueError, match=r"sparse\.hessian"):
         ad.sparse.jacobian(tridiagonal, "symmetric")
+
+
+def test_what_the_function_captures_may_change():
+    """The pattern is that of the program at each call, not of the first."""
+    shift, index, steps = [1], np.array([0, 1, 2]), [1]
+    x = np.array([1.0, 2.0, 3.0])
+
+    def rolled(x):
+        return ad.scan(lambda c, _: (ad.roll(c, steps[0]) * c, None), x * ad.roll(x, shift[0]) + x[index], length=2)[0]
+
+    sparse = ad.sparse.jacobian(rolled)
+    for change in (
+        lambda: None,
+        lambda: shift.__setitem__(0, 2),
+        lambda: index.__setitem__(0, 2),
+        lambda: steps.__setitem__(0, 2),
+    ):
+        change()
+        np.testing.assert_allclose(sparse(x).toarray(), np.asarray(ad.jacobian(rolled)(x)), rtol=1e-13)
+    plan = sparse.plan(x)
+    assert sparse.plan(2.0 * x) is plan
+
+
+def test_further_arguments_are_passed_on():
+    x = np.array([1.0, 2.0])
+    sparse = ad.sparse.jacobian(lambda x, c, flip=False: c * (ad.flip(x) if flip else x) ** 2)
+    np.testing.assert_allclose(sparse(x, 3.0).toarray(), np.diag([6.0, 12.0]))
+    np.testing.assert_allclose(sparse(x, 2.0, flip=True).toarray(), [[0.0, 8.0], [4.0, 0.0]])
