@@ -163,6 +163,7 @@ def solved_by_matrix(system: System, fixed: list[Any], batches: Batches, packing
     units = np.eye(n, dtype=packing.dtype)
     a = images(program, fixed, packing, lead, units)
     b = rhs.reshape(-1, len(a), n).transpose(1, 2, 0)
+    check_linear(system.options.name, program, fixed, packing, lead, a)
     in_parts = packing.dtype.kind == "c" and conjugates(program, fixed, packing, lead, a)
     if in_parts:
         turned = images(program, fixed, packing, lead, 1j * units)
@@ -180,6 +181,18 @@ def images(program: Program, fixed: list[Any], packing: Packing, lead: tuple[int
     repeats = np.broadcast_to(vectors[:, None], (count, rows, n)).reshape(count * rows, n)
     found = over_columns(program, len(fixed), (count,)).run([*fixed, *packing.unpack(repeats, (count, *lead))])
     return packing.pack(found).reshape(count, rows, n).transpose(1, 2, 0)
+
+
+def check_linear(name: str, program: Program, fixed: list[Any], packing: Packing, lead: tuple[int, ...], a: Array) -> None:
+    """**Raises** `ValueError` where the product with a real vector is not the sum of the columns that it says."""
+    rng = np.random.default_rng(1)
+    x = (rng.uniform(1.0, 2.0, (1, packing.size)) * rng.choice([-1.0, 1.0], packing.size)).astype(packing.dtype)
+    off = np.abs(images(program, fixed, packing, lead, x) - a @ x.T)
+    if (off > math.sqrt(epsilon(packing.dtype)) * (np.abs(a) @ np.abs(x.T))).any():
+        raise ValueError(
+            f"[{name}] A is not linear: A(x) is off by {np.max(off):.3g} from what its images of unit vectors add up to; "
+            "take what does not depend on x to the right-hand side, or use custom_root"
+        )
 
 
 def conjugates(program: Program, fixed: list[Any], packing: Packing, lead: tuple[int, ...], a: Array) -> bool:

@@ -369,3 +369,9 @@ def test_an_error_in_the_users_function_is_passed_on():
 
     with pytest.raises(ValueError, match=r"^mine$"):
         ad.linear_solve(np.eye(2), np.ones(2), method=mine)
+
+
+@pytest.mark.parametrize("function", [lambda x: x + 1.0, lambda x: x * x, lambda x: abs(x) * np.array([1.0, 2.0])])
+def test_a_function_that_is_not_linear_is_refused(function: Any) -> None:
+    with pytest.raises(ValueError, match=r"\[linear_solve\] A is not linear: A\(x\) is off by .* use custom_root"):
+        ad.linear_solve(function, np.array([1.0, -2.0]))
