@@ -90,7 +90,7 @@ def arrays_of(residuals: Iterable[Any]) -> list[Any]:
     return found
 
 
-def bytes_of(limit: int | str) -> int:
+def bytes_of(limit: float | str) -> int:
     """A number of bytes: 256_000_000, "256MB", "0.25 GB", "256MiB".
 
     **Raises** `ValueError` for anything else.
@@ -100,6 +100,8 @@ def bytes_of(limit: int | str) -> int:
     >>> bytes_of("256MB"), bytes_of("1 KiB")
     (256000000, 1024)
     """
+    if isinstance(limit, float) and limit.is_integer():
+        limit = int(limit)
     if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
         return limit
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kKMGT]?i?B?)\s*", limit) if isinstance(limit, str) else None
@@ -109,7 +111,7 @@ def bytes_of(limit: int | str) -> int:
     return count
 
 
-def memory_limited(limit: int | str | None) -> AbstractContextManager[None]:
+def memory_limited(limit: float | str | None) -> AbstractContextManager[None]:
     """Inside, recordings of the calling thread hold at most so many bytes; None leaves it as it is."""
     return nullcontext() if limit is None else Switch(allowance=Allowance(bytes_of(limit)))
 

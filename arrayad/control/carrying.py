@@ -136,4 +136,4 @@ def schedule_for(name: str, checkpoint: Any, length: int, carry: Sequence[Tensor
             f"[{name}] the carry takes {size:,} bytes, and memory_limit leaves {allowance.share():,} for this loop; "
             "room for at least 3 carries is needed"
         )
-    return of_carries(room)
+    return of_carries(room, length)

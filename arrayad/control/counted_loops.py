@@ -39,7 +39,7 @@ def scan(
     tree of arrays, of which each step takes one element along axis 0; None for a loop of `length` steps: `f` gets None.
     `reverse`: go from the last element to the first; results stand where their elements do.  `checkpoint`: what the reverse
     pass finds kept of the carries.  None keeps all; "sqrt" and an int n keep every so many, √length of them or n, and run
-    each stretch between them a second time; "binomial" keeps about 3 log₂(length), or n with ("binomial", n), and runs
+    each stretch between them a second time; "binomial" keeps about 2 log₂(length), or n with ("binomial", n), and runs
     stretches several times, by Revolve's schedule, which repeats least.
 
     **Returns** the last carry, and the results of all steps, stacked along a new axis 0.

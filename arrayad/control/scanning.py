@@ -99,7 +99,7 @@ def apply_scan(
     if not body.out_avals:
         return []
     count = len(body.out_avals) + (len(carry) if keep else 0)
-    keep = keep or (schedule.positions(length) if is_asked_for(operands) else ())
+    keep = keep or (schedule.recorded(length) if is_asked_for(operands) else ())
     params = {
         "body": body,
         "captures": len(fixed),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -46,16 +47,16 @@ class Schedule(NamedTuple):
         """The schedule of the stretch that begins at position k, when all behind it are done with."""
         return Schedule(max(self.snapshots - k, 1), self.block)
 
-    def most_kept(self, length: int) -> int:
-        """How many carries are kept at once, at most.
+    def recorded(self, length: int) -> Sequence[int]:
+        """The steps before which the loop itself keeps the carry when it is recorded, which holds them to the end.
 
-        The recording holds its snapshots to the end; a stretch between them takes as many again, and a block.
+        None where stretches between them would need as many again: the way back then begins with a run of its own.
         """
-        if self.keeps_all(length):
-            return length
-        firsts = self.positions(length)
-        longest = max(last - first for first, last in zip(firsts, [*firsts[1:], length], strict=True))
-        return len(firsts) + min(longest, self.snapshots + (self.block if self.block > 1 else 0))
+        return self.positions(length) if length <= (self.snapshots + 1) * self.block else ()
+
+    def most_kept(self, length: int) -> int:
+        """How many carries are kept at once, at most: snapshots, the carry at hand, and those of a block."""
+        return length if self.keeps_all(length) else self.snapshots + 1 + (self.block if self.block > 1 else 0)
 
 
 EVERY = Schedule(1, sys.maxsize)
@@ -67,18 +68,22 @@ def capacity(snapshots: int, repetitions: int) -> int:
     return math.comb(snapshots + repetitions, snapshots)
 
 
+def repetitions(blocks: int, snapshots: int) -> int:
+    """How often a step runs at most, beside the first time."""
+    return next(r for r in itertools.count(1) if capacity(snapshots, r) >= blocks)
+
+
 def first_stretch(blocks: int, snapshots: int) -> int:
     """How far to go before the next snapshot, of `snapshots` that hold the beginning too, for the least work in all."""
-    repetitions = 1
-    while capacity(snapshots, repetitions) < blocks:
-        repetitions += 1
-    return min(capacity(snapshots, repetitions - 1), blocks - capacity(snapshots - 1, repetitions - 1))
+    r = repetitions(blocks, snapshots)
+    return min(capacity(snapshots, r - 1), blocks - capacity(snapshots - 1, r - 1))
 
 
-def of_carries(count: int) -> Schedule:
-    """The schedule that keeps at most `count` carries at once, 3 or more: a third of them in a block."""
-    block = count // 3
-    return Schedule(max((count - block - 1) // 2, 1), block)
+def of_carries(count: int, length: int) -> Schedule:
+    """The schedule that keeps at most `count` carries at once, 3 or more: the fewest repetitions, then the largest block."""
+    sizes = sorted({1 << k for k in range((count // 2).bit_length())} | {count // 2}, reverse=True)
+    schedules = [Schedule(count - 1 - (block if block > 1 else 0), block) for block in sizes]
+    return min(schedules, key=lambda schedule: repetitions(-(-length // schedule.block), schedule.snapshots))
 
 
 def is_count(x: Any, least: int) -> bool:
@@ -97,11 +102,11 @@ def schedule_of(name: str, checkpoint: Any, length: int) -> Schedule:
         block = max(math.isqrt(max(length - 1, 0)) + 1, 1)
         return Schedule(block, block)
     if checkpoint == "binomial":
-        return of_carries(max(3 * length.bit_length(), 3))
+        return of_carries(max(2 * length.bit_length(), 3), length)
     if is_count(checkpoint, 1):
         return Schedule(int(checkpoint), max(-(-length // int(checkpoint)), 1))
     if isinstance(checkpoint, tuple) and len(checkpoint) == 2 and checkpoint[0] == "binomial" and is_count(checkpoint[1], 3):
-        return of_carries(int(checkpoint[1]))
+        return of_carries(int(checkpoint[1]), length)
     raise ValueError(
         f'[{name}] checkpoint is {checkpoint!r}; None, "sqrt", "binomial", ("binomial", carries to keep, at least 3) '
         "or a number of snapshots, at least 1, is needed"

@@ -136,7 +136,7 @@ def value_and_grad(
     has_aux: bool = False,
     *,
     holomorphic: bool = False,
-    memory_limit: int | str | None = None,
+    memory_limit: float | str | None = None,
 ) -> Callable[..., tuple[Any, Any]]:
     """The function that returns the value of `f`, a scalar, and its gradient by the arguments `argnums`.
 
@@ -197,7 +197,7 @@ def grad(
     has_aux: bool = False,
     *,
     holomorphic: bool = False,
-    memory_limit: int | str | None = None,
+    memory_limit: float | str | None = None,
 ) -> Callable[..., Any]:
     """The gradient of a function that returns a scalar: grad(f)(x)[i] = ∂f(x)/∂x[i].
 
