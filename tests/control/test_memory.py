@@ -205,7 +205,16 @@ def test_a_long_recording_that_is_charged_goes_without_recursion() -> None:
 
 @pytest.mark.parametrize(
     "limit, wanted",
-    [(5, 5), (5e3, 5000), ("5", 5), ("256MB", 256 * 10**6), (" 0.25 GB ", 250 * 10**6), ("1KiB", 1024), ("1kB", 1000), ("2MiB", 2 << 20)],
+    [
+        (5, 5),
+        (5e3, 5000),
+        ("5", 5),
+        ("256MB", 256 * 10**6),
+        (" 0.25 GB ", 250 * 10**6),
+        ("1KiB", 1024),
+        ("1kB", 1000),
+        ("2MiB", 2 << 20),
+    ],
 )
 def test_limits(limit: Any, wanted: int) -> None:
     assert bytes_of(limit) == wanted
