@@ -27,10 +27,10 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 test: $(EDITABLE) ## every test and every example in a docstring
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto $(ARGS)
 
 quick: $(EDITABLE) ## the tests that take no time; stops at the first failure
-	$(PY) -m pytest -q -x -m "not slow" $(ARGS)
+	$(PY) -m pytest -n auto -q -x -m "not slow" $(ARGS)
 
 lint: $(EDITABLE) ## ruff, mypy and the layer contract
 	$(PY) -m ruff check .
