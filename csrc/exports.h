@@ -14,7 +14,9 @@ enum arrayad_code {
     ARRAYAD_BAD_LAYOUT,    /* an unknown layout of an operand */
     ARRAYAD_BAD_LABEL,     /* a class label outside the columns */
     ARRAYAD_BAD_ISA,       /* an instruction set that this machine lacks */
-    ARRAYAD_BAD_THREADS    /* less than one thread, or more than 1024 */
+    ARRAYAD_BAD_THREADS,   /* less than one thread, or more than 1024 */
+    ARRAYAD_NO_BLAS,       /* no such file, or no BLAS in it */
+    ARRAYAD_NO_MEMORY = -1000
 };
 
 /* How an operand of an elementwise operation lies in the rows x cols of its result. */
@@ -87,3 +89,21 @@ int arrayad_set_threads(int threads);
 
 const char *arrayad_compiler(void);
 const char *arrayad_vector_math(void);
+
+/* A shared object, and a function in it; null where there is none, and then what arrayad_loading_error says, once. */
+void *arrayad_open(const char *path);
+void *arrayad_symbol(void *library, const char *name);
+int arrayad_close(void *library);
+const char *arrayad_loading_error(void);
+
+/* Give programs the BLAS in this file, or in the libraries that it was linked with; none for null.  Not while one runs. */
+int arrayad_use_blas(const char *path);
+const char *arrayad_blas(void); /* its file; empty where there is none */
+
+/* Call a compiled program with pointers to its buffers.  The result is the program's, or ARRAYAD_NO_MEMORY. */
+int arrayad_call(void *program, void **buffers);
+
+/* The same with the address of a Python list of `count` NumPy arrays, of a layout that arrayad_reads_lists has found to be
+   as expected, by a list of arrays whose own addresses, and those of their elements, are known. */
+int arrayad_call_with_list(void *program, uint64_t list, int64_t count);
+int arrayad_reads_lists(uint64_t list, int64_t count, void **arrays, void **buffers);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -55,3 +57,12 @@ def numpy_blas() -> str:
     config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
     blas = config.get("Build Dependencies", {}).get("blas", {})
     return f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip()
+
+
+def files_with_blas() -> list[str]:
+    """Libraries that hold a BLAS or were linked with one: NumPy's extension, then that of the package scipy-openblas32."""
+    numpy = getattr(sys.modules.get("numpy._core._multiarray_umath"), "__file__", None)
+    package = importlib.util.find_spec("scipy_openblas32")
+    folders = [os.path.join(folder, "lib") for folder in (package and package.submodule_search_locations) or []]
+    beside = [os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in sorted(os.listdir(folder))]
+    return [*([numpy] if numpy else []), *(path for path in beside if os.path.basename(path).startswith("libscipy_openblas"))]

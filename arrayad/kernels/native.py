@@ -5,7 +5,9 @@ The only module that touches cffi.  Where the extension is absent, arrayad runs 
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from types import TracebackType
@@ -128,6 +130,86 @@ def info() -> dict[str, Any]:
         "compiler": ffi.string(lib.arrayad_compiler()).decode(),
         "vector_math": ffi.string(lib.arrayad_vector_math()).decode(),
     }
+
+
+# --- programs that are compiled at run time -----------------------------------------------------------------------------
+
+
+class Library:
+    """A shared object that is loaded until this dies."""
+
+    opened: Any = None
+
+    def __init__(self, path: str) -> None:
+        if lib is None:
+            raise OSError(f"there are no C kernels, which load programs: {why_not_native}")
+        self.opened = lib.arrayad_open(os.fsencode(path))
+        if not self.opened:
+            raise OSError(loading_error())
+
+    def symbol(self, name: str) -> Any:
+        """The address of what the library exports under a name.
+
+        **Raises** OSError where there is no such name.
+        """
+        found = lib.arrayad_symbol(self.opened, name.encode())
+        if not found:
+            raise OSError(loading_error())
+        return found
+
+    def __del__(self) -> None:
+        if self.opened:
+            lib.arrayad_close(self.opened)
+
+
+def loading_error() -> str:
+    """What the system's loader says of its last failure in this thread."""
+    said = lib.arrayad_loading_error()
+    return ffi.string(said).decode(errors="replace") if said else "the loader does not say why"
+
+
+def pointers(count: int) -> Any:
+    """Room for so many pointers, to be filled by item assignment."""
+    return ffi.new("void *[]", count)
+
+
+call = function("call")
+
+
+@functools.cache
+def reads_lists() -> bool:
+    """Whether C can take the addresses of arrays from a Python list of them: whether lists and arrays lie as it expects."""
+    if lib is None or sys.implementation.name != "cpython" or object.__basicsize__ != 2 * ffi.sizeof("void *"):
+        return False
+    arrays = [np.zeros(n, np.uint8) for n in (1, 3, 2)]
+    objects = [ffi.cast("void *", id(array)) for array in arrays]
+    return bool(lib.arrayad_reads_lists(id(arrays), len(arrays), objects, [*map(ffi.from_buffer, arrays)]))
+
+
+def runner(program: Any) -> Callable[[list[np.ndarray[Any, Any]]], int]:
+    """The call of a program with the elements of arrays as buffers: 300 ns for any number of them where C can read lists."""
+    if reads_lists():
+        call_with_list = lib.arrayad_call_with_list
+        return lambda arrays: call_with_list(program, id(arrays), len(arrays))
+    return lambda arrays: call(program, [*map(pointer, arrays)])
+
+
+@functools.cache
+def give_blas() -> str:
+    """Give compiled programs the BLAS that NumPy multiplies matrices with, else that of the package scipy-openblas32.
+
+    Returns its file, or "" where there is none that can be called or where ARRAYAD_BLAS=none asks for none.
+    """
+    wanted = os.environ.get("ARRAYAD_BLAS", "")
+    if wanted not in ("", "none"):
+        raise ValueError(f"ARRAYAD_BLAS is {wanted!r}; it must be 'none' or not be set.")
+    if lib is None:
+        return ""
+    for path in [] if wanted else machine.files_with_blas():
+        if lib.arrayad_use_blas(os.fsencode(path)) == 0:
+            return os.fsdecode(ffi.string(lib.arrayad_blas()))
+    lib.arrayad_use_blas(NULL)
+    return ""
 
 
 # --- the settings of the environment ------------------------------------------------------------------------------------
