@@ -40,6 +40,10 @@ class ConvergenceError(ArrayadError, RuntimeError):
     """An iteration that stopped short of its tolerance."""
 
 
+class CompilationError(ArrayadError, RuntimeError):
+    """C text that the compiler refuses, or a program that cannot be stored or loaded."""
+
+
 class AnomalyError(ArrayadError, FloatingPointError):
     """A nan or an infinity that appeared under `detect_anomaly`."""
 

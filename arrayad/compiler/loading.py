@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from arrayad.compiler.build import build
+from arrayad.compiler.toolchain import toolchain, why_no_toolchain
+from arrayad.errors import CompilationError
 from arrayad.kernels import native
 
 ENTRY = "arrayad_program"
@@ -16,8 +20,8 @@ class Program:
     """A compiled program.  It holds its library, which is unloaded when the last program of it dies.
 
     A call returns what `arrayad_program` does: 0, or 1 + the index of the first guard that does not hold, or a negative
-    number where it failed.  The interpreter's lock is released meanwhile.  The buffers must be as the program expects them, in number, size,
-    alignment and order: nothing checks them here.
+    number where it failed.  The interpreter's lock is released meanwhile.  The buffers must be as the program expects them, in
+    number, size, alignment and order: nothing checks them here.
     """
 
     __slots__ = ("address", "library", "path", "run")
@@ -46,3 +50,21 @@ def load(path: str) -> Program:
     """
     native.give_blas()
     return Program(path)
+
+
+def program_of(text: str, options: tuple[str, ...] = ()) -> Program:
+    """The program of a C text: found in the cache, or compiled, and loaded.
+
+    **Raises** CompilationError where there is no compiler, where it refuses the text, or where what it makes cannot be loaded.
+    """
+    compiler = toolchain()
+    if compiler is None:
+        raise CompilationError(f"[compile] there is no C compiler: {why_no_toolchain()}; install one, or the package ziglang")
+    path = build(text, compiler, options)
+    try:
+        return load(path)
+    except OSError as error:
+        # Another process may have cleared the cache since.
+        if os.path.exists(path):
+            raise CompilationError(f"[compile] the compiled program cannot be loaded: {error}") from error
+        return load(build(text, compiler, options))
