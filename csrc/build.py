@@ -13,6 +13,7 @@ EMITTED = Path("arrayad/compiler/emitted")  # what compiled programs share with 
 
 ffi = FFI()
 ffi.cdef((CSRC / "exports.h").read_text(encoding="utf-8"))
+ffi.cdef('extern "Python" int arrayad_python(int64_t program, int64_t number, void **buffers);')
 ffi.set_source(
     "arrayad._native",
     '#include "exports.h"',

@@ -100,6 +100,9 @@ const char *arrayad_loading_error(void);
 int arrayad_use_blas(const char *path);
 const char *arrayad_blas(void); /* its file; empty where there is none */
 
+/* The function of Python's that host.python stands for. */
+void arrayad_use_python(int (*python)(int64_t program, int64_t number, void **buffers));
+
 /* Call a compiled program with pointers to its buffers.  The result is the program's, or ARRAYAD_NO_MEMORY. */
 int arrayad_call(void *program, void **buffers);
 

@@ -163,7 +163,7 @@ static int take_blas(void *library, const char *prefix, const char *suffix)
 int arrayad_use_blas(const char *path)
 {
     static const char *const affixes[][2] = {{"scipy_", "64_"}, {"", "64_"}, {"scipy_", ""}, {"", ""}};
-    host = (struct arrayad_host){.parallel_for = parallel_for};
+    host = (struct arrayad_host){.parallel_for = parallel_for, .python = host.python};
     blas_file[0] = '\0';
     if (!path)
         return ARRAYAD_OK;
@@ -180,6 +180,11 @@ int arrayad_use_blas(const char *path)
 const char *arrayad_blas(void)
 {
     return blas_file;
+}
+
+void arrayad_use_python(int (*python)(int64_t program, int64_t number, void **buffers))
+{
+    host.python = python;
 }
 
 /* --- calls --- */

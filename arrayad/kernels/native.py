@@ -158,7 +158,7 @@ class Library:
         return found
 
     def __del__(self) -> None:
-        if self.opened:
+        if self.opened and lib is not None:
             lib.arrayad_close(self.opened)
 
 
@@ -192,6 +192,28 @@ def runner(program: Any) -> Callable[[list[np.ndarray[Any, Any]]], int]:
         call_with_list = lib.arrayad_call_with_list
         return lambda arrays: call_with_list(program, id(arrays), len(arrays))
     return lambda arrays: call(program, [*map(pointer, arrays)])
+
+
+CALLBACKS: dict[int, Callable[[int, Any], int]] = {}
+"""By the number of a program that runs, what it calls back: a function of an operation's number and of pointers."""
+
+
+@functools.cache
+def give_python() -> None:
+    """Give compiled programs the way back to Python.  What a callback raises must not pass through C: it returns a code."""
+    if lib is None:
+        return
+
+    def python(program: int, number: int, buffers: Any) -> int:
+        return CALLBACKS[program](number, buffers)
+
+    ffi.def_extern("arrayad_python", onerror=None, error=1)(python)
+    lib.arrayad_use_python(lib.arrayad_python)
+
+
+def elements(buffer: Any, size: int) -> Any:
+    """A pointer's bytes, as a buffer that NumPy takes."""
+    return ffi.buffer(buffer, size)
 
 
 @functools.cache

@@ -36,6 +36,9 @@ struct arrayad_host {
     /* The threads of the BLAS, of the whole process: to set, and now; null where that cannot be told. */
     void (*blas_threads)(int threads);
     int (*blas_threads_now)(void);
+
+    /* Call operation `number` of a program, by the program's own number, back in Python; not 0 where it has failed. */
+    int (*python)(int64_t program, int64_t number, void **buffers);
 };
 
 #endif

@@ -1,0 +1,315 @@
+"""Operations that are no loops of elements: products of matrices, scans along an axis, loops and branches, rows' own kernels.
+
+A code writes the C statements of a call.  `writer` is the program's (`arrayad.compiler.emit`): `pointer` gives the address of
+what an operand's view begins with, `result` that of a result, `use` pastes a helper's text, `body` writes a block as a
+function of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from arrayad.compiler.ir import Call, Read
+from arrayad.compiler.text import c_type
+from arrayad.compiler.views import Shape, View, contiguous
+
+
+class Code:
+    """What a call does.  `name` is for people to read."""
+
+    name = ""
+
+    def scratch(self, writer: Any) -> int:
+        """The bytes of the arena that a call needs while it runs."""
+        return 0
+
+    def write(self, writer: Any, call: Call) -> None:
+        raise TypeError(f"[compile] {type(self).__name__} writes nothing")  # every code defines it
+
+
+class HostCall(Code):
+    """A row's own kernel, called back from C: `numbers` are the operands that are Python's."""
+
+    def __init__(self, primitive: Any, params: Any, numbers: dict[int, Any], bundle: bool) -> None:
+        self.name = primitive.name
+        self.primitive, self.params, self.numbers, self.bundle = primitive, params, numbers, bundle
+
+    def write(self, writer: Any, call: Call) -> None:
+        number = writer.host_call(self, call)
+        pointers = [*(writer.pointer(x) for x in call.operands), *map(writer.result, call.parts)]
+        writer.open("")
+        writer.line(f"void *p[] = {{{', '.join(f'(void *)({p})' for p in pointers) or '0'}}};")
+        writer.line(f"if (host->python(*(const int64_t *)constants[0], {number}, p)) return -1;")
+        writer.close()
+
+
+class Product(Code):
+    """Products of stacks of matrices, by BLAS where there is one."""
+
+    name = "matrix_product"
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+
+    def fitting(self, builder: Any, x: Read) -> Read:
+        """The operand, copied unless one of its last two axes is contiguous and the other longer."""
+        m, n = x.view.shape[-2:]
+        s, t = x.view.strides[-2:]
+        if (t == 1 or n == 1) and (s >= n or m == 1):
+            return x
+        if (s == 1 or m == 1) and (t >= m or n == 1):
+            return x
+        return builder.whole(builder.map("copy", "x", self.dtype, [x], self.dtype))
+
+    def layout(self, view: View) -> tuple[str, int]:
+        """Whether BLAS has to transpose the matrix, and its leading dimension."""
+        m, n = view.shape[-2:]
+        s, t = view.strides[-2:]
+        if (t == 1 or n == 1) and (s >= n or m == 1):
+            return "111", max(s, n)
+        return "112", max(t, m)
+
+    def write(self, writer: Any, call: Call) -> None:
+        a, b = call.operands
+        (out,) = call.parts
+        *lead, m, k = a.view.shape
+        n = b.view.shape[-1]
+        letter = "s" if self.dtype.name == "float32" else "d"
+        writer.use(f"product_{letter}")
+        (ta, lda), (tb, ldb) = self.layout(a.view), self.layout(b.view)
+        pointers = [writer.pointer(a), writer.pointer(b), writer.result(out)]
+        strides = [a.view.strides[:-2], b.view.strides[:-2], tuple(s * m * n for s in contiguous(tuple(lead)))]
+        for axis, size in enumerate(lead):
+            if size > 1:
+                writer.open(f"for (int64_t i{axis} = 0; i{axis} < {size}; ++i{axis})")
+        places = []
+        for pointer, steps in zip(pointers, strides, strict=True):
+            terms = [f"{s} * i{axis}" for axis, (s, size) in enumerate(zip(steps, lead, strict=True)) if s and size > 1]
+            places.append(" + ".join([pointer, *terms]))
+        writer.line(f"product_{letter}(host, {ta}, {tb}, {m}, {n}, {k}, {places[0]}, {lda}, {places[1]}, {ldb}, {places[2]});")
+        for size in lead:
+            if size > 1:
+                writer.close()
+
+
+class Along(Code):
+    """A helper that goes along the middle axis of (outer, n, inner)."""
+
+    def __init__(self, name: str, sizes: tuple[int, int, int], dtype: Any, reverse: bool) -> None:
+        self.name, self.sizes, self.dtype, self.reverse = name, sizes, dtype, reverse
+
+    def write(self, writer: Any, call: Call) -> None:
+        writer.use(self.name, self.dtype)
+        operands = [*map(writer.pointer, call.operands), *map(writer.result, call.parts)]
+        outer, n, inner = self.sizes
+        if "arg" not in self.name:
+            operands.append(str(int(self.reverse)))
+        writer.line(f"{self.name}_{self.dtype.name}({outer}, {n}, {inner}, {', '.join(operands)});")
+
+
+class Overwrite(Code):
+    """An array of which a strided part is overwritten."""
+
+    name = "overwrite"
+
+    def __init__(self, target: View) -> None:
+        self.target = target
+
+    def write(self, writer: Any, call: Call) -> None:
+        base, value = call.operands
+        (out,) = call.parts
+        writer.line(f"memcpy({writer.result(out)}, {writer.pointer(base)}, {out.nbytes});")
+        writer.copy(writer.result(out), self.target, writer.pointer(value, offset=False), value.view)
+
+
+class Assemble(Code):
+    """An array put together from pieces, each with a place of its own."""
+
+    name = "assemble"
+
+    def __init__(self, targets: list[View]) -> None:
+        self.targets = targets
+
+    def write(self, writer: Any, call: Call) -> None:
+        (out,) = call.parts
+        for target, read in zip(self.targets, call.operands, strict=True):
+            writer.copy(writer.result(out), target, writer.pointer(read, offset=False), read.view)
+
+
+class Scatter(Code):
+    """Rows added up in an array of zeros, where index arrays say."""
+
+    name = "put"
+
+    def __init__(self, rows: int, row: int, lengths: Shape, dtype: Any) -> None:
+        self.rows, self.row, self.lengths, self.dtype = rows, row, lengths, dtype
+
+    def write(self, writer: Any, call: Call) -> None:
+        value, *indices = call.operands
+        (out,) = call.parts
+        kind = c_type(self.dtype)
+        writer.line(f"memset({writer.result(out)}, 0, {out.nbytes});")
+        writer.open(f"for (int64_t r = 0; r < {self.rows}; ++r)")
+        place, step = [], 1
+        for index, length in reversed(list(zip(indices, self.lengths, strict=True))):
+            k = f"({writer.pointer(index)})[r]"
+            place.append(f"{step} * ({k} < 0 ? {k} + {length} : {k})")
+            step *= length
+        writer.line(f"{kind} *to = {writer.result(out)} + ({' + '.join(place)}) * {self.row};")
+        writer.line(f"const {kind} *from = {writer.pointer(value)} + r * {self.row};")
+        writer.lines.append("SIMD()")
+        sign = "|=" if kind == "uint8_t" and self.dtype.kind == "b" else "+="
+        writer.line(f"for (int64_t k = 0; k < {self.row}; ++k) to[k] {sign} from[k];")
+        writer.close()
+
+
+def bytes_of(shape: Sequence[int], dtype: Any) -> int:
+    return math.prod(shape) * dtype.itemsize
+
+
+class Scan(Code):
+    """A loop of known length over a block."""
+
+    name = "scan"
+
+    def __init__(self, block: Any, captures: int, carries: int, length: int, reverse: bool, keep: Sequence[int]) -> None:
+        self.block, self.captures, self.carries = block, captures, carries
+        self.length, self.reverse, self.keep = length, reverse, list(keep)
+
+    def sizes(self) -> list[int]:
+        """The bytes of one carry of each kind, as places in the arena."""
+        return [-(-x.nbytes // 64) * 64 for x in self.block.outputs[: self.carries]]
+
+    def scratch(self, writer: Any) -> int:
+        return 2 * sum(self.sizes()) + writer.body(self.block).size
+
+    def write(self, writer: Any, call: Call) -> None:
+        body = writer.body(self.block)
+        operands = [writer.pointer(x) for x in call.operands]
+        results = [writer.result(x) for x in call.parts]
+        fixed = operands[: self.captures]
+        first = operands[self.captures : self.captures + self.carries]
+        xs = list(zip(operands[self.captures + self.carries :], self.block.inputs[self.captures + self.carries :], strict=True))
+        ys = list(zip(results[self.carries :], self.block.outputs[self.carries :], strict=False))
+        kept = results[len(self.block.outputs) :]
+        arena = writer.scratch(call)
+        offsets, place = [], 0
+        for size in self.sizes():
+            offsets.append((place, place + size))
+            place += 2 * size
+        writer.open("")
+        carries = self.block.outputs[: self.carries]
+        if carries:
+            writer.line(f"const void *now[] = {{{', '.join(first)}}};")
+        whole = bool(kept) and self.keep == list(range(self.length))
+        if kept and not whole:
+            writer.line(f"static const int64_t keep[] = {{{', '.join(map(str, self.keep))}}};")
+            writer.line("int64_t coming = 0;")
+        writer.open(f"for (int64_t step = 0; step < {self.length}; ++step)")
+        writer.line(f"const int64_t i = {f'{self.length - 1} - step' if self.reverse else 'step'};")
+        writer.line("(void)i;")
+        for c, node in enumerate(carries):
+            where = f"(char *)({arena}) + (step % 2 ? {offsets[c][0]} : {offsets[c][1]})"
+            if whole:
+                sign = "-" if self.reverse else "+"
+                writer.line(f"if (step == 0) memcpy((char *)({kept[c]}) + i * {node.nbytes}, now[{c}], {node.nbytes});")
+                where = f"step + 1 < {self.length} ? (char *)({kept[c]}) + (i {sign} 1) * {node.nbytes} : (char *)({results[c]})"
+            else:
+                where = f"step + 1 < {self.length} ? {where} : (char *)({results[c]})"
+            writer.line(f"void *next{c} = {where};")
+        if kept and not whole:
+            count = len(self.keep)
+            writer.open(f"if (coming < {count} && step == keep[coming])")
+            writer.line(f"const int64_t place = {f'{count - 1} - coming' if self.reverse else 'coming'};")
+            for c, node in enumerate(carries):
+                writer.line(f"memcpy((char *)({kept[c]}) + place * {node.nbytes}, now[{c}], {node.nbytes});")
+            writer.line("++coming;")
+            writer.close()
+        given = [
+            *fixed,
+            *(f"now[{c}]" for c in range(self.carries)),
+            *(f"(const char *)({x}) + i * {node.nbytes}" for x, node in xs),
+        ]
+        made = [
+            *(f"next{c}" for c in range(self.carries)),
+            *(f"(char *)({y}) + i * {node.nbytes}" for y, node in ys),
+        ]
+        writer.invoke(body, given, made, f"(char *)({arena}) + {place}")
+        for c in range(self.carries):
+            writer.line(f"now[{c}] = next{c};")
+        writer.close()
+        if not self.length:
+            for c, node in enumerate(carries):
+                writer.line(f"memcpy({results[c]}, now[{c}], {node.nbytes});")
+        writer.close()
+
+
+class While(Code):
+    """A loop that goes on as long as a condition holds; its second to last result is the number of trips."""
+
+    name = "while"
+
+    def __init__(self, condition: Any, block: Any, captures: int) -> None:
+        self.condition, self.block, self.captures = condition, block, captures
+
+    def sizes(self) -> list[int]:
+        return [-(-x.nbytes // 64) * 64 for x in self.block.outputs]
+
+    def scratch(self, writer: Any) -> int:
+        return 64 + 2 * sum(self.sizes()) + max(writer.body(self.condition).size, writer.body(self.block).size)
+
+    def write(self, writer: Any, call: Call) -> None:
+        condition, body = writer.body(self.condition), writer.body(self.block)
+        operands = [writer.pointer(x) for x in call.operands]
+        results = [writer.result(x) for x in call.parts]
+        fixed, first = operands[: self.captures], operands[self.captures :]
+        arena = writer.scratch(call)
+        writer.open("")
+        writer.line(f"char *places = (char *)({arena}) + 64;")
+        writer.line(f"const void *now[] = {{{', '.join(first)}}};")
+        writer.line("int64_t trips = 0;")
+        writer.open("for (;; ++trips)")
+        rest = f"places + {2 * sum(self.sizes())}"
+        now = [f"now[{c}]" for c in range(len(first))]
+        writer.invoke(condition, [*fixed, *now], [arena], rest)
+        writer.line(f"if (!*(uint8_t *)({arena})) break;")
+        place = 0
+        made = []
+        for size in self.sizes():
+            made.append(f"places + {place} + (trips % 2 ? {size} : 0)")
+            place += 2 * size
+        for c, where in enumerate(made):
+            writer.line(f"void *next{c} = {where};")
+        writer.invoke(body, [*fixed, *now], [f"next{c}" for c in range(len(first))], rest)
+        for c in range(len(first)):
+            writer.line(f"now[{c}] = next{c};")
+        writer.close()
+        for c, node in enumerate(self.block.outputs):
+            writer.line(f"memcpy({results[c]}, now[{c}], {node.nbytes});")
+        writer.line(f"*(int64_t *)({results[-1]}) = trips;")
+        writer.close()
+
+
+class Switch(Code):
+    """The block that an index, in range, takes."""
+
+    name = "switch"
+
+    def __init__(self, blocks: list[Any]) -> None:
+        self.blocks = blocks
+
+    def scratch(self, writer: Any) -> int:
+        return max(writer.body(block).size for block in self.blocks)
+
+    def write(self, writer: Any, call: Call) -> None:
+        index, *operands = (writer.pointer(x) for x in call.operands)
+        results = [writer.result(x) for x in call.parts]
+        arena = writer.scratch(call)
+        for number, block in enumerate(self.blocks):
+            start = "" if number == 0 else "else "
+            test = f"if (*(const int64_t *)({index}) == {number})" if number < len(self.blocks) - 1 else ""
+            writer.open(f"{start}{test}".strip())
+            writer.invoke(writer.body(block), operands, results, arena)
+            writer.close()

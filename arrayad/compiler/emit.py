@@ -1,0 +1,352 @@
+"""Write a block as a C program: kernels as functions, and one function that runs them in order.
+
+`int arrayad_program(const struct arrayad_host *host, void *const *buffers)`: the buffers are inputs, constants, outputs, and
+the arena.  It returns 0; 1 + the number of the first condition that does not hold; or -1 where a callback has failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from arrayad.compiler.calls import HostCall
+from arrayad.compiler.fuse import Item, Kernel, is_outside, schedule
+from arrayad.compiler.helpers import HOST, PREAMBLE, helper, scalar_functions
+from arrayad.compiler.ir import Call, Constant, Given, Map, Node, Part, Read, Reduce, Select, Uniform
+from arrayad.compiler.kernel_text import Text, combined, write_kernel
+from arrayad.compiler.lower import Block
+from arrayad.compiler.plan import Plan
+from arrayad.compiler.text import c_type, comment, index_text, value_type, zero_of
+from arrayad.compiler.views import View
+
+PARALLEL = 40_000.0
+"""Nanoseconds of work from which a kernel is worth a second thread."""
+
+PART = 10_000.0
+"""Nanoseconds of work of one part."""
+
+MOST_PARTS = 64
+
+WEIGHTS = {"M(": 2.0, "NAME(": 3.0}
+
+
+def weight(node: Node) -> float:
+    """Nanoseconds for one element, about."""
+    if isinstance(node, Map):
+        return 0.15 + sum(cost * node.text.count(mark) for mark, cost in WEIGHTS.items()) * 0.6
+    return 0.3
+
+
+class Function:
+    """A block as a C function: its name, and the bytes of its arena."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name, self.size = name, size
+
+
+class Program:
+    """The text of a program and what is needed to run it."""
+
+    def __init__(self) -> None:
+        self.functions: list[str] = []
+        self.by_text: dict[str, str] = {}
+        self.bodies: dict[int, Function] = {}
+        self.helpers: dict[str, str] = {}
+        self.constants: dict[Constant, int] = {}
+        self.host_calls: list[tuple[HostCall, Call]] = []
+        self.blocks: list[Block] = []
+        self.report: list[dict[str, Any]] = []
+
+    def function(self, name: str, lines: Sequence[str]) -> str:
+        """A kernel's function; the one that is there if its text is the same."""
+        text = "\n".join(lines)
+        if text not in self.by_text:
+            self.by_text[text] = f"{name}_{len(self.by_text)}"
+            self.functions.append(f"static void {self.by_text[text]}(void *context, int64_t part)\n{{\n{text}\n}}\n")
+        return self.by_text[text]
+
+
+class Writer:
+    """Writes the function of one block."""
+
+    def __init__(self, program: Program, block: Block, donated: dict[int, int], is_main: bool) -> None:
+        self.program, self.block, self.donated, self.is_main = program, block, donated, is_main
+        self.lines: list[str] = []
+        self.depth = 1
+        kept = [condition.read.node for condition in block.conditions]
+        self.items = schedule([*block.outputs, *kept])
+        scratch = [item.code.scratch(self) if isinstance(item, Call) else 0 for item in self.items]
+        self.folds: dict[int, list[tuple[Reduce, int, int]]] = {}
+        self.plan = Plan(self.items, block.outputs, kept, [s + self.fold_bytes(i, item) for i, (s, item) in enumerate(zip(scratch, self.items, strict=True))])
+        self.names: dict[Node, str] = {}
+
+    # --- lines ----------------------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    def open(self, text: str) -> None:
+        self.line(f"{text} {{" if text else "{")
+        self.depth += 1
+
+    def close(self) -> None:
+        self.depth -= 1
+        self.line("}")
+
+    # --- arrays ---------------------------------------------------------------------------------------------------
+
+    def name(self, node: Node) -> str:
+        """The pointer to a node's first element."""
+        if isinstance(node, Constant) and node not in self.names:
+            number = self.program.constants.setdefault(node, len(self.program.constants) + 1)
+            self.names[node] = f"((const {c_type(node.dtype)} *)constants[{number}])"
+        return self.names[node]
+
+    def pointer(self, read: Read, offset: bool = True) -> str:
+        start = read.view.offset * (1 if read.node.dtype.name in TYPED else read.node.dtype.itemsize)
+        return f"{self.name(read.node)} + {start}" if offset and start else self.name(read.node)
+
+    def result(self, part: Part) -> str:
+        return self.name(part)
+
+    def scratch(self, call: Call) -> str:
+        return f"arena + {self.plan.scratch.get(self.items.index(call), 0)}"
+
+    def use(self, name: str, dtype: Any = None) -> None:
+        key = name if dtype is None else f"{name}_{dtype.name}"
+        if key not in self.program.helpers:
+            self.program.helpers[key] = helper(name, dtype)
+
+    def copy(self, target: str, to: View, source: str, view: View) -> None:
+        """Copy elements between two views of one shape."""
+        for axis, n in enumerate(view.shape):
+            self.open(f"for (int64_t j{axis} = 0; j{axis} < {n}; ++j{axis})")
+        places = [index_text(x.offset, [(s, f"j{a}") for a, s in enumerate(x.strides)]) for x in (to, view)]
+        self.line(f"({target})[{places[0]}] = ({source})[{places[1]}];")
+        for _ in view.shape:
+            self.close()
+
+    def host_call(self, code: HostCall, call: Call) -> int:
+        self.program.host_calls.append((code, call))
+        return len(self.program.host_calls) - 1
+
+    def body(self, block: Block) -> Function:
+        """The function of a block within this one."""
+        found = self.program.bodies.get(id(block))
+        if found is None:
+            self.program.blocks.append(block)
+            writer = Writer(self.program, block, {}, False)
+            number = len(self.program.bodies)
+            found = Function(f"body_{number}", writer.plan.size)
+            self.program.bodies[id(block)] = found
+            text = "\n".join(writer.write())
+            self.program.functions.append(
+                f"static int {found.name}(const struct arrayad_host *host, void *const *constants, void *const *buffers)\n"
+                f"{{\n{text}\n    return 0;\n}}\n"
+            )
+        return found
+
+    def invoke(self, function: Function, given: Sequence[str], made: Sequence[str], arena: str) -> None:
+        """Call the function of a block."""
+        pointers = ", ".join(f"(void *)({p})" for p in (*given, *made, arena))
+        self.open("")
+        self.line(f"void *s[] = {{{pointers}}};")
+        self.line(f"const int code = {function.name}(host, constants, s);")
+        self.line("if (code) return code;")
+        self.close()
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def fold_bytes(self, i: int, item: Item) -> int:
+        """The bytes where the parts of a kernel's folds over its rows meet."""
+        if not isinstance(item, Kernel):
+            return 0
+        parts = self.parts(item)
+        found, place = [], 0
+        for node in item.members:
+            if item.folds_rows(node, item.rows):
+                found.append((node, place, node.size))
+                place += -(-node.nbytes * parts // 64) * 64
+        self.folds[i] = found  # type: ignore[assignment]
+        return place
+
+    def parts(self, kernel: Kernel) -> int:
+        """How many parts a kernel's rows are cut into, whatever the number of threads."""
+        import math
+
+        work = sum(math.prod(node.space) * weight(node) for node in kernel.members)
+        if work < PARALLEL or kernel.rows < 2:
+            return 1
+        kept = sum(node.nbytes for node in kernel.members if kernel.folds_rows(node, kernel.rows))
+        most = MOST_PARTS if kept < 1 << 14 else 8
+        return int(max(2, min(most, work // PART, kernel.rows)))
+
+    def write(self) -> list[str]:
+        self.place_outside()
+        writable = set(self.plan.in_memory)
+        checks = self.check_places()
+        self.check(checks.get(-1, ()))
+        for i, item in enumerate(self.items):
+            if isinstance(item, Call):
+                self.line(f"/* {comment(item.code.name)}, {comment(item.location)} */")
+                item.code.write(self, item)
+            else:
+                self.kernel(i, item, writable)
+            self.check(checks.get(i, ()))
+        self.copy_outputs()
+        return self.lines
+
+    def place_outside(self) -> None:
+        """Declare the pointers."""
+        count = 0
+        for node in self.block.inputs:
+            self.names.setdefault(node, f"g{count}")
+            self.line(f"const {c_type(node.dtype)} *g{count} = buffers[{count}];")
+            count += 1
+        self.copies: list[tuple[int, Node, str]] = []
+        for number, node in enumerate(self.block.outputs):
+            name = f"r{number}"
+            self.line(f"{c_type(node.dtype)} *{name} = buffers[{count}];")
+            if is_outside(node) or node in self.names:
+                self.copies.append((number, node, name))
+            else:
+                self.names[node] = name
+            count += 1
+        self.line(f"char *arena = buffers[{count}];")
+        self.line("(void)arena;")
+        for node, offset in self.plan.offsets.items():
+            self.names[node] = f"t{node_number(self.names)}"
+            self.line(f"{c_type(node.dtype)} *{self.names[node]} = (void *)(arena + {offset});")
+
+    def copy_outputs(self) -> None:
+        """Outputs that are inputs, constants or other outputs."""
+        for _, node, name in self.copies:
+            if isinstance(node, Uniform):
+                from arrayad.compiler.text import literal
+
+                self.line(f"*{name} = {literal(node.value, node.dtype)};")
+            else:
+                self.line(f"memcpy({name}, {self.name(node)}, {node.nbytes});")
+
+    def kernel(self, i: int, kernel: Kernel, writable: set[Node]) -> None:
+        parts = self.parts(kernel)
+        text = write_kernel(kernel, self.plan.in_memory, parts, writable)
+        names = ", ".join(dict.fromkeys(getattr(node, "name", type(node).__name__.lower()) for node in kernel.members))
+        places = ", ".join(dict.fromkeys(node.location for node in kernel.members if node.location))
+        function = self.program.function("kernel", [*self.declarations(text), *text.lines])
+        base = self.plan.scratch.get(i, 0)
+        folds = {node: place for node, place, _ in self.folds.get(i, [])}
+        pointers = [
+            f"(void *)(arena + {base + folds[buffer.node]})" if buffer.parts else f"(void *)({self.name(buffer.node)})"  # type: ignore[index]
+            for buffer in text.buffers
+        ]
+        self.line(f"/* {comment(names)[:200]}; {comment(places)[:300]} */")
+        self.open("")
+        self.line(f"void *b[] = {{{', '.join(pointers)}}};")
+        if text.parts > 1:
+            self.line(f"run_parts(host, {function}, b, {text.parts});")
+        else:
+            self.line(f"{function}(b, 0);")
+        for node, width in text.folds:
+            self.meet(node, width, text.parts, f"arena + {base + folds[node]}")
+        self.close()
+        self.program.report.append({"name": names, "lines": places, "members": len(kernel.members), "function": function})
+
+    def meet(self, node: Reduce, width: int, parts: int, where: str) -> None:
+        """Fold what the parts have found."""
+        kind = c_type(node.dtype)
+        out = self.name(node) if node in self.plan.in_memory else None
+        if out is None:
+            return
+        self.open("")
+        self.line(f"const {kind} *f = (const void *)({where});")
+        self.open(f"for (int64_t k = 0; k < {width}; ++k)")
+        self.line(f"{value_type(node.dtype)} total = f[k];")
+        if parts > 1:
+            self.line(f"for (int64_t part = 1; part < {parts}; ++part) total = {combined(node, 'total', f'f[part * {width} + k]')};")
+        self.line(f"{out}[k] = total;")
+        self.close()
+        self.close()
+
+    def declarations(self, text: Text) -> list[str]:
+        lines = ["    void *const *b = context;"] if text.buffers else ["    (void)context;"]
+        lines.append("    (void)part;")
+        for k, buffer in enumerate(text.buffers):
+            lines.append(f"    {c_type(buffer.node.dtype)} *b{k} = b[{k}];")
+        return lines
+
+    # --- conditions -----------------------------------------------------------------------------------------------
+
+    def check_places(self) -> dict[int, list[int]]:
+        """After which item each condition is known."""
+        maker: dict[Node, int] = {}
+        for i, item in enumerate(self.items):
+            for node in item.members if isinstance(item, Kernel) else item.parts:
+                maker[node] = i
+        found: dict[int, list[int]] = {}
+        for number, condition in enumerate(self.block.conditions):
+            found.setdefault(maker.get(condition.read.node, -1), []).append(number)
+        return found
+
+    def check(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            condition = self.block.conditions[number]
+            node = condition.read.node
+            if isinstance(node, Uniform):
+                value = "1" if node.value else "0"
+            else:
+                value = f"*{self.name(node)}"
+            code = self.program_code(condition)
+            self.line(f"if ({'!' if condition.truth else ''}({value})) return {code};")
+
+    def program_code(self, condition: Any) -> int:
+        self.program_conditions.append(condition)
+        return len(self.program_conditions)
+
+    @property
+    def program_conditions(self) -> list[Any]:
+        return self.program.__dict__.setdefault("conditions", [])
+
+
+TYPED = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+
+
+def node_number(names: dict[Node, str]) -> int:
+    return len(names)
+
+
+def emit(block: Block, donated: dict[int, int] | None = None) -> tuple[str, Program, int]:
+    """The C text of a block, what belongs to it, and the bytes of its arena."""
+    program = Program()
+    program.__dict__["conditions"] = []
+    writer = Writer(program, block, donated or {}, True)
+    lines = writer.write()
+    first = len(block.inputs) + len(block.outputs) + 1
+    main = [
+        "int arrayad_program(const struct arrayad_host *host, void *const *buffers)",
+        "{",
+        f"    void *const *constants = buffers + {first};",
+        "    (void)constants;",
+        "    (void)host;",
+        *lines,
+        "    return 0;",
+        "}",
+        "",
+    ]
+    functions = "\n".join(program.functions)
+    text = "\n".join(
+        [PREAMBLE, HOST, scalar_functions(functions), *program.helpers.values(), functions, "\n".join(main)]
+    )
+    return text, program, writer.plan.size
+
+
+def described(items: Sequence[Item]) -> Iterator[str]:
+    """The items in words."""
+    for item in items:
+        if isinstance(item, Call):
+            yield item.code.name
+        else:
+            yield f"{item.rows} rows: " + ", ".join(getattr(n, "name", type(n).__name__) for n in item.members)
+
+
+UNUSED = (Given, Select, zero_of)

@@ -1,0 +1,101 @@
+"""A tape as a compiled program: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from arrayad.compiler import expansions, rules
+from arrayad.compiler.calls import HostCall
+from arrayad.compiler.emit import emit
+from arrayad.compiler.ir import Call
+from arrayad.compiler.loading import program_of
+from arrayad.compiler.lower import lower
+from arrayad.compiler.plan import ALIGNMENT
+from arrayad.kernels import native
+from arrayad.kernels.pool import empty
+from arrayad.shaped import Bundle
+from arrayad.tracing import Tape
+
+RULES = (rules.RULES, expansions.RULES)
+numbers = itertools.count(1)
+
+
+class Broken(Exception):
+    """A guard, by its number, does not hold."""
+
+    def __init__(self, guard: int) -> None:
+        self.guard = guard
+
+
+def block_of_memory(size: int) -> np.ndarray[Any, Any]:
+    """So many bytes, aligned to a cache line."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+class Executable:
+    """A compiled tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        block = lower(tape)
+        self.source, program, self.arena_size = emit(block)
+        self.report = program.report
+        self.conditions = program.__dict__["conditions"]
+        self.number = next(numbers)
+        self.calls = [callback(code, call) for code, call in program.host_calls]
+        self.error: BaseException | None = None
+        if self.calls:
+            native.give_python()
+            native.CALLBACKS[self.number] = self.call_back
+        self.outputs = [(y.shape, y.dtype) for y in block.outputs]
+        self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
+        self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
+        self.arena = block_of_memory(self.arena_size)
+
+    def __call__(self, values: list[Any]) -> list[Any]:
+        outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
+        code = self.program.run([*values, *outputs, self.arena, *self.constants])
+        if code:
+            self.failed(code)
+        return outputs
+
+    def failed(self, code: int) -> None:
+        if code < 0:
+            error, self.error = self.error, None
+            raise error or RuntimeError(f"[compile] the program failed with {code}")
+        condition = self.conditions[code - 1]
+        if condition.error is not None:
+            raise condition.error
+        raise Broken(condition.guard)
+
+    def call_back(self, number: int, buffers: Any) -> int:
+        try:
+            self.calls[number](buffers)
+        except BaseException as error:  # it is raised again once C has returned
+            self.error = error
+            return 1
+        return 0
+
+
+def callback(code: HostCall, call: Call) -> Any:
+    """The function of pointers that computes what a row's own kernel does."""
+    shapes = [(x.node.shape, x.node.dtype) for x in call.operands]
+    results = [(y.shape, y.dtype) for y in call.parts]
+
+    def array(pointer: Any, shape: Any, dtype: Any) -> Any:
+        size = int(np.prod(shape, dtype=np.intp)) * dtype.itemsize
+        return np.frombuffer(native.elements(pointer, size), dtype).reshape(shape) if size else np.empty(shape, dtype)
+
+    def compute(buffers: Any) -> None:
+        given = iter([array(buffers[i], *each) for i, each in enumerate(shapes)])
+        count = len(shapes) + len(code.numbers)
+        values = [code.numbers[i] if i in code.numbers else next(given) for i in range(count)]
+        found = code.primitive.compute(*values, **code.params)
+        for k, (part, each) in enumerate(zip(found if found.__class__ is Bundle else [found], results, strict=True)):
+            array(buffers[len(shapes) + k], *each)[...] = part
+
+    return compute

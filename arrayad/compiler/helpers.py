@@ -1,0 +1,152 @@
+"""The C text that programs paste beside their kernels: the host, the rows' scalar functions, helpers of calls."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from arrayad.compiler.ctext import ctext
+from arrayad.compiler.text import SUFFIX, c_type, literal
+
+PREAMBLE = """\
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Loops marked so may be computed in vectors: built with -fopenmp-simd and ARRAYAD_SIMD defined. */
+#ifdef ARRAYAD_SIMD
+#define PRAGMA(text) _Pragma(#text)
+#define SIMD(...) PRAGMA(omp simd __VA_ARGS__)
+#else
+#define SIMD(...)
+#endif
+"""
+
+RUN = """
+static inline void run_parts(const struct arrayad_host *host, void (*body)(void *, int64_t), void *context, int64_t parts)
+{
+    if (host->parallel_for && host->threads > 1)
+        host->parallel_for(body, context, parts);
+    else
+        for (int64_t part = 0; part < parts; ++part)
+            body(context, part);
+}
+"""
+
+HOST = ctext("vector_math.h") + "\n" + ctext("host.h") + RUN
+
+SCALARS = ("scalar.h", "gelu.h")
+USED = re.compile(r"\b[a-z0-9_]+_(f32|f64)\(")
+
+
+def scalar_functions(text: str) -> str:
+    """The scalar functions of the rows, for the types in which a text uses any."""
+    pasted = []
+    for dtype, suffix in SUFFIX.items():
+        if any(match[1] == suffix for match in USED.finditer(text)):
+            short = "f" if suffix == "f32" else ""
+            pasted.append(
+                f"#define T {'float' if short else 'double'}\n"
+                f"#define M(function) function{'##f' if short else ''}\n"
+                f"#define C(value) ((T)(value))\n"
+                f"#define NAME(function) function##_{suffix}\n"
+                + "\n".join(ctext(name) for name in SCALARS)
+                + "\n#undef T\n#undef M\n#undef C\n#undef NAME\n#undef ROUND_HALF_EVEN\n"
+            )
+    return "\n".join(pasted)
+
+
+PRODUCT = """
+/* c = op(a) op(b), row-major; without a BLAS in the order of the sums as they are written. */
+static void product_{letter}(const struct arrayad_host *host, int ta, int tb, int64_t m, int64_t n, int64_t k,
+                      const {T} *a, int64_t lda, const {T} *b, int64_t ldb, {T} *c)
+{
+    if (host->{letter}gemm) {
+        if (n == 1 && (tb == 112 || ldb == 1))
+            host->{letter}gemv(101, ta, ta == 111 ? m : k, ta == 111 ? k : m, 1, a, lda, b, 1, 0, c, 1);
+        else if (m == 1 && ta == 111)
+            host->{letter}gemv(101, tb == 111 ? 112 : 111, tb == 111 ? k : n, tb == 111 ? n : k, 1, b, ldb, a, 1, 0, c, 1);
+        else
+            host->{letter}gemm(101, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, n);
+        return;
+    }
+    for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < n; ++j) {
+            {T} total = 0;
+            for (int64_t l = 0; l < k; ++l)
+                total += (ta == 111 ? a[i * lda + l] : a[l * lda + i]) * (tb == 111 ? b[l * ldb + j] : b[j * ldb + l]);
+            c[i * n + j] = total;
+        }
+}
+"""
+
+ALONG = {
+    "cumulative_sum": """
+static void cumulative_sum_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, {T} *y, int reverse)
+{
+    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner)
+        for (int64_t j = 0; j < n; ++j)
+            for (int64_t i = 0; i < inner; ++i) {
+                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
+                y[at] = j ? y[reverse ? at + inner : at - inner] + x[at] : x[at];
+            }
+}
+""",
+    "cumulative_prod": """
+static void cumulative_prod_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, {T} *y, int reverse)
+{
+    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner)
+        for (int64_t j = 0; j < n; ++j)
+            for (int64_t i = 0; i < inner; ++i) {
+                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
+                y[at] = j ? y[reverse ? at + inner : at - inner] * x[at] : x[at];
+            }
+}
+""",
+    "recurrence": """
+static void recurrence_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *a, const {T} *b, {T} *y, int reverse)
+{
+    for (int64_t o = 0; o < outer; ++o, a += n * inner, b += n * inner, y += n * inner)
+        for (int64_t j = 0; j < n; ++j)
+            for (int64_t i = 0; i < inner; ++i) {
+                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
+                y[at] = j ? a[at] * y[reverse ? at + inner : at - inner] + b[at] : b[at];
+            }
+}
+""",
+}
+EXTREME = """
+static void {which}_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, int64_t *y)
+{
+    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner)
+        for (int64_t i = 0; i < inner; ++i) {
+            int64_t best = 0;
+            for (int64_t j = 1; j < n && x[best * inner + i] == x[best * inner + i]; ++j) {
+                const {T} v = x[j * inner + i];
+                if (v {sign} x[best * inner + i] || v != v)
+                    best = j;
+            }
+            y[i] = best;
+        }
+}
+"""
+
+
+def helper(name: str, dtype: Any) -> str:
+    """The text of a helper, for a dtype where it is of one."""
+    if name.startswith("product_"):
+        letter = name[-1]
+        return filled(PRODUCT, letter=letter, T="float" if letter == "s" else "double")
+    if name in ("argmax", "argmin"):
+        return filled(EXTREME, which=name, name=dtype.name, T=c_type(dtype), sign=">" if name == "argmax" else "<")
+    return filled(ALONG[name], name=dtype.name, T=c_type(dtype))
+
+
+def filled(text: str, **names: str) -> str:
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+UNUSED = literal
