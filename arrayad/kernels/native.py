@@ -136,16 +136,15 @@ def info() -> dict[str, Any]:
 
 
 class Library:
-    """A shared object that is loaded until this dies."""
-
-    opened: Any = None
+    """A shared object that is loaded as long as this lives, or an address in it."""
 
     def __init__(self, path: str) -> None:
         if lib is None:
             raise OSError(f"there are no C kernels, which load programs: {why_not_native}")
-        self.opened = lib.arrayad_open(os.fsencode(path))
-        if not self.opened:
+        opened = lib.arrayad_open(os.fsencode(path))
+        if not opened:
             raise OSError(loading_error())
+        self.opened = ffi.gc(opened, lib.arrayad_close)
 
     def symbol(self, name: str) -> Any:
         """The address of what the library exports under a name.
@@ -155,11 +154,10 @@ class Library:
         found = lib.arrayad_symbol(self.opened, name.encode())
         if not found:
             raise OSError(loading_error())
-        return found
+        return ffi.gc(found, self.outlive)
 
-    def __del__(self) -> None:
-        if self.opened and lib is not None:
-            lib.arrayad_close(self.opened)
+    def outlive(self, address: Any) -> None:
+        """Called when an address dies, which holds this method until then, and with it the library."""
 
 
 def loading_error() -> str:

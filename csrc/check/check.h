@@ -38,5 +38,6 @@ void check_rows(void);
 void check_optimizers(void);
 void check_arguments(void);
 void check_threads(void);
+void check_program(void);
 
 #endif

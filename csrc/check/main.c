@@ -93,7 +93,8 @@ int main(void)
                arrayad_operations());
     }
     check_threads();
+    check_program();
     CHECK(arrayad_set_threads(1) == ARRAYAD_OK); /* joins the workers */
-    printf("arguments, threads and forks: as they should be\n");
+    printf("arguments, threads, forks and programs: as they should be\n");
     return 0;
 }

@@ -1,0 +1,21 @@
+"""A cache of its own for each test."""
+
+import pytest
+
+from arrayad.kernels import native
+
+
+@pytest.fixture
+def private_cache(tmp_path, monkeypatch):
+    """The folder of a fresh cache."""
+    monkeypatch.setenv("ARRAYAD_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("ARRAYAD_CACHE_SIZE", raising=False)
+    return tmp_path / "cache"
+
+
+def pytest_collection_modifyitems(items):
+    """Without C kernels nothing can be loaded."""
+    if native.why_not_native is not None:
+        for item in items:
+            if "tests/compiler" in str(item.path):
+                item.add_marker(pytest.mark.skip(reason="there are no C kernels"))
