@@ -40,6 +40,10 @@ class ConvergenceError(ArrayadError, RuntimeError):
     """An iteration that stopped short of its tolerance."""
 
 
+class CompileError(ArrayadError, RuntimeError):
+    """A function that cannot be compiled as it stands; the message says what to write instead."""
+
+
 class AnomalyError(ArrayadError, FloatingPointError):
     """A nan or an infinity that appeared under `detect_anomaly`."""
 

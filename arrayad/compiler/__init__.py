@@ -1,0 +1,3 @@
+"""The compiler: functions that are traced once, and run as programs from then on."""
+
+from arrayad.compiler.compile import Compiled, compile
