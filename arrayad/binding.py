@@ -38,11 +38,14 @@ from arrayad.tracing import program_value
 
 def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
     """Apply `primitive` to `args`: Tensors, arrays, nested lists or Python numbers; record it where somebody asks."""
+    mode = current_mode() if MODES else PLAIN
+    capture = mode.capture
+    if capture is not None:
+        args = capture.lifted(args)
     operands = tuple(operand(arg, primitive) for arg in args)
     values = [x.value if x.__class__ is Tensor else x for x in operands]
     histories = [x.history for x in operands if x.__class__ is Tensor and x.history is not None]
     entries = [recorded(history) for history in histories]
-    mode = current_mode() if MODES else PLAIN
     trace = innermost_trace(entries)
     if any(map(is_abstract, values)):
         if trace is None:
@@ -59,6 +62,8 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
             result = unshared(compute(primitive, values, params), args)
         if mode.anomaly:
             check_finite(primitive, result, values)
+        if capture is not None:
+            result = capture.told_apart(result)
     followed = not mode.quiet and is_recordable(primitive, result)
     readers = live_readers(histories, trace) if followed else ()
     if not followed and histories:
@@ -69,6 +74,8 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
     if (followed or trace is not None) and any(entry is not None for entry in entries):
         entry = new_entry(primitive, args, operands, params, out, followed, trace)
         out.history = with_entry(out.history, entry)
+        if capture is not None:
+            capture.keep(result, entry)
     for reader in readers:
         reader.see(primitive, operands, out, params)
     return out

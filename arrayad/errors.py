@@ -44,6 +44,10 @@ class CompilationError(ArrayadError, RuntimeError):
     """C text that the compiler refuses, or a program that cannot be stored or loaded."""
 
 
+class CompileError(ArrayadError, RuntimeError):
+    """A function that cannot be compiled as it stands; the message says what to write instead."""
+
+
 class AnomalyError(ArrayadError, FloatingPointError):
     """A nan or an infinity that appeared under `detect_anomaly`."""
 

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 class Mode(NamedTuple):
     """What a thread is in.
 
-    `quiet` records nothing outside traces, `anomaly` checks every result, `allowance` bounds the bytes that recordings hold.
+    `quiet` records nothing outside traces, `anomaly` checks every result, `allowance` bounds the bytes that recordings hold,
+    `capture` is the trace that lifts what it meets to its inputs.
     """
 
     quiet: bool = False
     anomaly: bool = False
     allowance: Any = None
+    capture: Any = None
 
 
 PLAIN = Mode()
@@ -54,6 +56,11 @@ class Switch:
                 return function(*args, **kwargs)
 
         return inside
+
+
+def capturing() -> Any:
+    """The trace of the calling thread that lifts what it meets to its inputs; None where there is none."""
+    return current_mode().capture if MODES else None
 
 
 def set_mode(mode: Mode) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
-from arrayad.errors import DTypeError, ShapeError, describe
+from arrayad.errors import CompileError, DTypeError, ShapeError, describe
 from arrayad.functions.creation import asarray, shape_of
 from arrayad.functions.indexing import take
 from arrayad.functions.reduction import argmax
@@ -29,6 +29,7 @@ from arrayad.functions.scan import cumulative_sum
 from arrayad.functions.shape import moveaxis
 from arrayad.functions.sorting import searchsorted, top_k
 from arrayad.kernels.philox import seed_to_key, words_per_sample
+from arrayad.modes import capturing
 from arrayad.primitives import random_bits as rows
 from arrayad.primitives.comparison import greater, less
 from arrayad.primitives.exponential import log
@@ -36,6 +37,7 @@ from arrayad.primitives.indexing import getitem
 from arrayad.primitives.selection import at_least, at_most, where
 from arrayad.shaped import is_abstract, is_weak, normalize_axis
 from arrayad.tensor import Tensor, freeze, handle
+from arrayad.tracing import STATE
 
 Size = int | tuple[int, ...] | None
 
@@ -319,12 +321,19 @@ def default_rng(seed: int | Generator | None = None) -> Generator:
     if isinstance(seed, Generator):
         return seed
     if seed is None:
+        if capturing() is not None:
+            raise CompileError(
+                "[default_rng] without a seed, inside a compiled function, it would be the same generator at each call; "
+                "make the generator outside, or give it a seed"
+            )
         seed = int.from_bytes(os.urandom(8), "little")
     return Generator(handle(freeze(seed_to_key(seed))), handle(np.uint64(0)))
 
 
 SHARED = default_rng(0)
 """The generator of layers and of dropout that are given none.  It starts from the same seed in every process."""
+
+STATE.append(SHARED)
 
 
 def manual_seed(seed: int) -> Generator:

@@ -127,6 +127,14 @@ class Traced(Located):
     trace: Trace
 
 
+class Leaf(Traced):
+    """A watched leaf inside a trace that lifted it: an input of the trace, or the identity of what was assigned to the leaf."""
+
+    __slots__ = ("gradient",)
+
+    gradient: Any
+
+
 def merge(scopes: Iterable[frozenset[Scope]]) -> frozenset[Scope]:
     """The union of some sets of scopes, shared if they are one; closed scopes drop out."""
     first, *rest = scopes

@@ -14,14 +14,18 @@ import numpy as np
 from arrayad import tree
 from arrayad.arbitrary import OBJECT, array_in, of, plain
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe, user_line, user_stacklevel
-from arrayad.modes import current_mode
+from arrayad.modes import capturing, current_mode
 from arrayad.shaped import Shaped, is_abstract
-from arrayad.tape import LEAF, ONLY_LEAF, Entry, Traced, next_serial, recorded, watchers
+from arrayad.tape import LEAF, ONLY_LEAF, Entry, Leaf, Traced, next_serial, recorded, watchers
 
 if TYPE_CHECKING:
     from arrayad.methods import Methods
 else:
     Methods = object
+
+
+INDEX, TRUTH, SHOWN = "an index", "bool()", "repr()"
+"""What may be asked of a value in a trace that has values, for it is recorded as a guard, or only shown."""
 
 
 class Gradient:
@@ -106,7 +110,7 @@ class Tensor(Methods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has added up here; None before, and for what is no leaf."""
-        return recorded(self.history).params.value if is_watched(self) else None  # type: ignore[union-attr]
+        return gradient_of(recorded(self.history)).value if is_watched(self) else None
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
@@ -120,7 +124,7 @@ class Tensor(Methods):
             gradient = gradient.astype(self.dtype)
         if gradient is not None and gradient.shape != self.shape:
             raise ValueError(f"[grad] the gradient is {describe(gradient)}, its leaf {describe(self)}; the shapes must agree")
-        recorded(self.history).params.value = gradient  # type: ignore[union-attr]
+        gradient_of(recorded(self.history)).value = gradient
 
     # --- out to NumPy and Python ----------------------------------------------------------------------------------
 
@@ -158,12 +162,12 @@ class Tensor(Methods):
     def __index__(self) -> int:
         if self.dtype.kind not in "iu" or self.ndim:
             raise DTypeError(f"[index] a 0-d integer was needed, {describe(self)} came")
-        value = int(concrete(self, "an index"))
+        value = int(concrete(self, INDEX))
         observe(self, self == value)
         return value
 
     def __bool__(self) -> bool:
-        truth = bool(single(self, "bool()", warn=False))
+        truth = bool(single(self, TRUTH, warn=False))
         observe(self, handle(self.value, self.history), truth)
         return truth
 
@@ -263,13 +267,22 @@ def freeze(value: Any) -> Any:
 def is_watched(tensor: Tensor) -> bool:
     """Whether this is a leaf that requires grad."""
     entry = recorded(tensor.history)
-    return entry is not None and entry.primitive is None and entry.scopes is ONLY_LEAF
+    return entry is not None and ((entry.primitive is None and entry.scopes is ONLY_LEAF) or entry.__class__ is Leaf)
+
+
+def gradient_of(leaf: Any) -> Gradient:
+    """Where the gradient of a watched leaf is, given the leaf's entry."""
+    return leaf.gradient if leaf.__class__ is Leaf else leaf.params
 
 
 def watch(tensor: Tensor) -> Tensor:
     """Make the Tensor a leaf that requires grad."""
     if tensor.dtype.kind not in "fcO":
         raise DTypeError(f"[requires_grad] only floating-point Tensors have gradients, {describe(tensor)} came; use astype")
+    capture = capturing()
+    if capture is not None and capture.sees(tensor):
+        tensor.history = capture.leaf(tensor, Gradient())
+        return tensor
     entry = input_entry(ONLY_LEAF)
     entry.params = Gradient()
     tensor.history = entry
@@ -300,6 +313,9 @@ def concrete(tensor: Tensor, asked: str) -> Any:
 
     **Raises** `AbstractValueError` under a trace that knows the shape and dtype only.
     """
+    capture = capturing()
+    if capture is not None:
+        capture.refuse(tensor, asked)
     value = tensor.value
     if value.__class__ is Shaped:
         raise AbstractValueError(
@@ -319,7 +335,7 @@ def observe(tensor: Tensor, condition: Tensor, truth: bool = True) -> None:
 def single(tensor: Tensor, asked: str, warn: bool = True) -> Any:
     """The value of a Tensor of one element, for Python's own conversions."""
     if tensor.size != 1:
-        cure = "; use any() or all()" if asked == "bool()" else ""
+        cure = "; use any() or all()" if asked == TRUTH else ""
         raise ValueError(f"[{asked}] a single element was needed, {describe(tensor)} came{cure}")
     value = concrete(tensor, asked)
     if warn:

@@ -13,6 +13,10 @@ from arrayad.tape import Scope, Trace, Traced, collect, recorded
 from arrayad.tensor import Tensor, freeze, handle, input_entry
 
 
+STATE: list[Any] = []
+"""Objects of this library that hold Tensors which change, and that a program may draw on without naming them."""
+
+
 class Tape:
     """A program without branches: inputs, entries in the order they ran, outputs, guards.
 

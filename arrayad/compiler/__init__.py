@@ -1,1 +1,3 @@
-"""The compiler: a tape becomes C text, the text a shared object in a cache, the object a program that one call runs."""
+"""The compiler: functions that are traced once, and run as programs from then on."""
+
+from arrayad.compiler.compile import Compiled, compile

@@ -11,9 +11,11 @@ import numpy as np
 from arrayad import arbitrary
 from arrayad.arbitrary import array_in, is_number, plain, stored
 from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
+from arrayad.modes import capturing
 from arrayad.namespace import public
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype as cast
+from arrayad.primitives.casting import constant
 from arrayad.primitives.joining import concat
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import reshape
@@ -49,6 +51,10 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> ad.tensor([1, 2.5], dtype="float32")
     Tensor([1. , 2.5], dtype=float32)
     """
+    capture = capturing()
+    if capture is not None and capture.knows(data):
+        made = asarray(constant(capture.array(data)), dtype)
+        return watch(made) if requires_grad else made
     if any(x.history is not None for x in tensors_in(data)):
         warnings.warn(
             "[tensor] a recorded Tensor was given, of which only the value is taken; use asarray or stack to keep what was "
@@ -81,6 +87,9 @@ def asarray(data: Any, dtype: Any = None, copy: bool | None = None) -> Tensor:
     >>> ad.grad(lambda x: ad.sum(ad.asarray([x, x**2])))(3.0)
     Tensor(7.)
     """
+    capture = capturing()
+    if capture is not None:
+        data = capture.array(data)
     if isinstance(data, list | tuple) and any(True for _ in tensors_in(data)):
         data = stacked([asarray(part) for part in data])
     if data.__class__ is not Tensor:

@@ -43,6 +43,9 @@ class Module:
     (Tensor(6., by=multiply), {'factor': Tensor(2., requires_grad=True)})
     """
 
+    unwatched = ("parameter_names", "buffer_names")
+    """Attributes that follow from others, which a compiled function does not ask about."""
+
     training: bool
     parameter_names: dict[str, None]
     buffer_names: dict[str, None]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
-from arrayad.optim.optimizer import Optimizer, refuse_below
+from arrayad.functions.creation import zeros_like
+from arrayad.optim.optimizer import Optimizer, beside, refuse_below
+from arrayad.primitives.arithmetic import sqrt, square
 from arrayad.tensor import Tensor
 
 
@@ -33,6 +35,7 @@ class Adam(Optimizer):
 
     hyperparameters = ("lr", "betas", "eps", "weight_decay")
     memory = ("mean", "square")
+    lifted = ("lr", "betas", "eps", "weight_decay", "steps", "state")
     decoupled = False
 
     def __init__(
@@ -68,6 +71,21 @@ class Adam(Optimizer):
             decoupled=self.decoupled,
         )
         return new
+
+    def formula(self, p: Tensor, g: Tensor, state: dict[str, Any], step: Any) -> Tensor:
+        beta1, beta2 = self.betas
+        if not state:
+            state.update(mean=zeros_like(p), square=zeros_like(p))
+        kept = p
+        if self.decoupled:
+            kept = p * beside(1.0 - self.lr * self.weight_decay, p)
+        else:
+            g = g + beside(self.weight_decay, p) * p
+        state["mean"] = m = state["mean"] + beside(1.0 - beta1, p) * (g - state["mean"])
+        state["square"] = v = beside(beta2, p) * state["square"] + beside(1.0 - beta2, p) * square(g)
+        rate = self.lr / (1.0 - beta1**step)
+        root = beside((1.0 - beta2**step) ** 0.5, p)
+        return kept - beside(rate, p) * (m / (sqrt(v) / root + beside(self.eps, p)))
 
 
 class AdamW(Adam):

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
-from arrayad.tensor import Tensor, freeze, is_watched
+from arrayad.modes import capturing, no_grad
+from arrayad.tensor import Tensor, freeze, is_watched, rebind
 
 Array = np.ndarray[Any, Any]
 
@@ -20,11 +21,13 @@ class Optimizer:
     they were with whoever holds them.  The hyper-parameters are attributes, read at each step: assign to `lr` to change it.
 
     A subclass names its hyper-parameters in `hyperparameters`, the arrays that it remembers for each parameter in `memory`,
-    and computes in `update`.
+    and computes in `update` on arrays; what a compiled step records is written in operations, in `formula`.  The numbers and
+    arrays in the attributes that are `lifted` are read anew at each call of a compiled function, and written by it.
     """
 
     hyperparameters: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
+    lifted: tuple[str, ...] = ("steps", "state")
 
     def __init__(self, params: Iterable[Tensor]) -> None:
         name = type(self).__name__
@@ -60,18 +63,38 @@ class Optimizer:
         **Raises** `DerivativeError` where none has.
         """
         moved = False
+        is_traced = capturing() is not None
         for i, p in enumerate(self.params):
             gradient = p.grad
             if gradient is not None:
                 moved = True
                 self.steps[i] += 1
-                p.value = self.update(p.value, gradient.value, self.state[i], self.steps[i])
+                if is_traced:
+                    with no_grad():
+                        new = self.formula(p.detach(), gradient.detach(), self.state[i], self.steps[i])
+                        rebind(p, new, type(self).__name__)
+                else:
+                    p.value = self.update(p.value, gradient.value, self.state[i], self.steps[i])
         if not moved:
             raise DerivativeError(f"[{type(self).__name__}] no parameter has a gradient; call backward() before step()")
 
     def update(self, p: Any, g: Any, state: dict[str, Array], step: int) -> Any:
         """The new value of a parameter of value `p` and gradient `g`, at its `step`-th step, counted from 1."""
         raise TypeError(f"[{type(self).__name__}] this optimiser has no update; define it")
+
+    def formula(self, p: Tensor, g: Tensor, state: dict[str, Any], step: Any) -> Tensor:
+        """What `update` computes, in operations: of Tensors, with hyper-parameters and steps that may be Tensors too."""
+        raise TypeError(f"[{type(self).__name__}] this optimiser has no formula for compiled steps; define it")
+
+    def allocate(self) -> None:
+        """Make what is remembered of each parameter ahead of its first step, lest that be a program of its own."""
+        for p, remembered in zip(self.params, self.state, strict=True):
+            for name in self.memory_needed():
+                remembered.setdefault(name, np.zeros(p.shape, p.dtype))
+
+    def memory_needed(self) -> tuple[str, ...]:
+        """The names in `memory` that these hyper-parameters need."""
+        return self.memory
 
     # --- the state ------------------------------------------------------------------------------------------------
 
@@ -112,6 +135,11 @@ class Optimizer:
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.hyperparameters)
         return f"{type(self).__name__}({len(self.params)} parameters, {settings})"
+
+
+def beside(number: Any, p: Tensor) -> Any:
+    """A number in operations with `p`: in the dtype of `p`, as a Python number would be."""
+    return number.astype(p.dtype) if isinstance(number, Tensor) else number
 
 
 def refuse_below(optimizer: Any, low: float, *names: str) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from arrayad import kernels
-from arrayad.optim.optimizer import Optimizer, refuse_below
+from arrayad.optim.optimizer import Optimizer, beside, refuse_below
+from arrayad.primitives.comparison import greater
+from arrayad.primitives.selection import where
 from arrayad.tensor import Tensor
 
 
@@ -31,6 +33,7 @@ class SGD(Optimizer):
 
     hyperparameters = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
     memory = ("velocity",)
+    lifted = ("lr", "weight_decay", "steps", "state")
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class SGD(Optimizer):
         new, velocity = kernels.sgd(
             p,
             g,
-            state.get("velocity"),
+            state.get("velocity") if step > 1 else None,
             learning_rate=self.lr,
             momentum=self.momentum,
             dampening=self.dampening,
@@ -62,3 +65,17 @@ class SGD(Optimizer):
         if velocity is not None:
             state["velocity"] = velocity
         return new
+
+    def formula(self, p: Tensor, g: Tensor, state: dict[str, Any], step: Any) -> Tensor:
+        g = g + beside(self.weight_decay, p) * p
+        if self.momentum:
+            if "velocity" in state:
+                later = self.momentum * state["velocity"] + (1.0 - self.dampening) * g
+                g, first = (later, g) if not self.dampening else (where(greater(step, 1), later, g), g)
+            state["velocity"] = v = g
+            if self.nesterov:
+                g = first + self.momentum * v
+        return p - beside(self.lr, p) * g
+
+    def memory_needed(self) -> tuple[str, ...]:
+        return self.memory if self.momentum else ()

@@ -28,7 +28,7 @@ from arrayad.primitives.shape import reshape
 from arrayad.readers.masks import Mask, both, either
 from arrayad.readers.pull import passed, pulls_of
 from arrayad.shaped import Bundle
-from arrayad.tape import CREATE_GRAPH, Entry, Located, Scope, collect, history_of, is_asked_for, kept
+from arrayad.tape import CREATE_GRAPH, Entry, Leaf, Located, Scope, collect, history_of, is_asked_for, kept
 from arrayad.tensor import Tensor, handle
 
 large_add = add.primitive.large  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def sweep(
     usual = limit != CREATE_GRAPH and not anomaly
     with np.errstate(all="ignore"):
         for entry in reversed(collect([entry for entry, _ in seeds], scope)):
-            if entry in goals or entry.primitive is None:
+            if entry in goals or entry.primitive is None or entry.__class__ is Leaf:
                 if entry in values and entry.primitive is not None and any(needed_of(entry, scope)):
                     pull(entry, values[entry], masks.get(entry), scope, limit, cotangents, False)
                 continue

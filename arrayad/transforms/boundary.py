@@ -89,9 +89,14 @@ def seed(y: Tensor, ct: Any, name: str) -> Any:
 
 
 @functools.cache
+def one(dtype: np.dtype[Any]) -> Any:
+    """The value of `unit`."""
+    return filled((), 1, dtype)
+
+
 def unit(dtype: np.dtype[Any]) -> Tensor:
-    """The number 1, the cotangent of a scalar result."""
-    return handle(filled((), 1, dtype))
+    """The number 1, the cotangent of a scalar result: a handle of its own, which a trace takes for a constant."""
+    return handle(one(dtype))
 
 
 def own(g: Any) -> Tensor:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from arrayad import tree
 from arrayad.allowance import memory_limited
 from arrayad.errors import DerivativeError, DTypeError, ShapeError, describe
-from arrayad.modes import enable_grad
+from arrayad.modes import capturing, enable_grad, no_grad
 from arrayad.namespace import attach
 from arrayad.primitives.casting import fresh
 from arrayad.primitives.complex import conjugated
 from arrayad.readers.sweep import sweep
 from arrayad.shaped import aval
 from arrayad.tape import BACKWARD, CREATE_GRAPH, LEAF, Scope, Unfollowed, collect, recorded
-from arrayad.tensor import Tensor
+from arrayad.tensor import Tensor, gradient_of
 from arrayad.tracing import depends_on
 from arrayad.transforms.boundary import (
     Chosen,
@@ -255,11 +256,16 @@ def backward(y: Tensor, cotangent: Any = None, *, retain_graph: bool | None = No
         cotangent = unit(y.dtype)
     ct = seed(y, cotangent, "backward")
     release = not (create_graph if retain_graph is None else retain_graph)
-    found = sweep([(recorded(y.history), ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
-    for leaf, g in found.items():
-        g = own(g)
-        before = leaf.params.value
-        leaf.params.value = g if before is None else before + g
+    capture = capturing()
+    if capture is not None:
+        release = capture.sweeps(recorded(y.history), release)
+    with no_grad() if capture is not None and not create_graph else nullcontext():
+        found = sweep([(recorded(y.history), ct)], (), LEAF, CREATE_GRAPH if create_graph else BACKWARD, release)
+        for leaf, g in found.items():
+            g = own(g)
+            gradient = gradient_of(leaf)
+            before = gradient.value
+            gradient.value = g if before is None else before + g
 
 
 attach("backward", backward)

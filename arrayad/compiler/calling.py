@@ -1,0 +1,337 @@
+"""From a trace to a function: the Python text that checks what was read, gathers the inputs, and puts the outputs in their places.
+
+A call of a compiled function is one call of the function written here: flat comparisons of everything that the walk found, one
+list of arrays for the executable, and assignments for everything that the traced function changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from arrayad import tree
+from arrayad.compiler.capturing import Capture, Input
+from arrayad.compiler.replaying import Broken
+from arrayad.compiler.watching import SCALARS, Container, Place, equal_arrays, same
+from arrayad.errors import CompileError
+from arrayad.readers.emit import define
+from arrayad.tape import Entry
+from arrayad.tensor import Tensor, handle, is_watched, watch
+
+MISS = object()
+"""What the function written here returns where this is another program's call."""
+
+FLOATS, INTEGERS = frozenset((float, np.float64)), frozenset((int, np.int64))
+"""What a lifted number may be, as an input of one dtype."""
+
+DONATED = 4096
+"""The bytes from which on it pays to hand an array to the executable to be overwritten."""
+
+
+def contiguous(value: Any) -> np.ndarray[Any, Any]:
+    """A value as an array in C order."""
+    return np.array(value, order="C", copy=None)
+
+
+def number(value: Any, kind: type) -> Any:
+    """An output as the Python number or the array that stands in its place."""
+    return value if kind is np.ndarray else kind(value[()])
+
+
+class Writer:
+    """Writes the function of one trace: `checks`, the `values` of the inputs, and what is done with the outputs."""
+
+    def __init__(self, capture: Capture, numbers: dict[int, list[tuple[str, Any, Input | None]]]) -> None:
+        self.capture, self.walk, self.numbers = capture, capture.walk, numbers
+        self.scope: dict[str, Any] = {
+            **self.walk.scope,
+            **{"Tensor": Tensor, "Entry": Entry, "ndarray": np.ndarray, "handle": handle, "watch": watch, "same": same},
+            **{"contiguous": contiguous, "equal_arrays": equal_arrays, "number": number, "join": tree.join, "MISS": MISS},
+            **{"Broken": Broken, "getrefcount": getrefcount},
+        }
+        self.index = {id(lifted): i for i, lifted in enumerate(capture.inputs)}
+        self.checks: list[tuple[str, str, Place]] = []
+        self.outputs: list[Any] = []
+        self.places_of_outputs: dict[Any, int] = {}
+        self.lines: list[str] = []
+        self.made: dict[int, str] = {}
+        self.kept: list[Any] = []
+        self.is_followed = False
+
+    def constant(self, value: Any) -> str:
+        """The name of a constant."""
+        name = f"c{len(self.scope)}"
+        self.scope[name] = value
+        return name
+
+    # --- what comes in --------------------------------------------------------------------------------------------
+
+    def check(self, place: Place, test: str) -> None:
+        self.checks.append((place.name, test, place))
+
+    def read(self, used: set[Any]) -> None:
+        """Write the checks; `used` holds the entries of the inputs that the tape needs."""
+        by_place = {id(lifted.place): lifted for lifted in self.capture.inputs}
+        aliases = {id(alias): lifted for lifted in self.capture.inputs for alias in lifted.aliases}
+        for place in self.walk.places:
+            if id(place) in aliases:
+                self.check(place, f"{place.source} is t{self.index[id(aliases[id(place)])]}")
+            elif place.kind == "lifted":
+                self.read_numbers(place)
+            else:
+                self.read_place(place, by_place.get(id(place)), used)
+        reached = {id(place) for place in self.walk.places}
+        for lifted in self.capture.inputs:
+            if id(lifted.place) not in reached and lifted.place.kind == "tensor":
+                self.read_tensor(lifted)
+            if lifted.gradient is not None and lifted.gradient.read and lifted.gradient.original is None:
+                self.check(lifted.gradient.place, f"{lifted.gradient.place.source} is None")
+        handles = [f"t{i}" for i, lifted in enumerate(self.capture.inputs) if lifted.place.kind == "tensor"]
+        if len(handles) > 1 and any(lifted.is_changed for lifted in self.capture.inputs):
+            place = Place("is", "which of the Tensors are one and the same", "", None)
+            self.check(place, f"len({{{', '.join(handles)}}}) == {len(handles)}")
+
+    def read_place(self, place: Place, lifted: Input | None, used: set[Any]) -> None:
+        """Write the check of one place."""
+        source, value = place.source, place.value
+        if place.kind == "tensor" and lifted is not None:
+            self.read_tensor(lifted)
+        elif place.kind == "array":
+            if lifted is not None and (lifted.entry in used or source.startswith(("args", "kwargs"))):
+                self.read_array(place, lifted)
+            elif lifted is None or not any(lifted.aliases):
+                self.check(place, f"equal_arrays({source}, {self.constant(value.copy())})")
+        elif place.kind == "is":
+            self.check(place, f"{source} is {self.constant(value)}")
+        elif place.kind == "class":
+            self.check(place, f"{source}.__class__ is {self.constant(type(value))}")
+        elif place.kind == "length":
+            self.check(place, f"len({source}) == {value}")
+        elif place.kind == "keys":
+            self.check(place, f"[*{source}] == {self.constant(value)}" if value else f"not {source}")
+        elif place.kind == "absent":
+            self.check(place, source)
+        elif value is None or value is True or value is False:
+            self.check(place, f"{source} is {value}")
+        else:
+            constant = self.constant(value)
+            self.check(place, f"((s := {source}) is {constant} or same(s, {constant}))")
+
+    def read_tensor(self, lifted: Input) -> None:
+        """Write the check of a Tensor, which leaves it in `t` and its value in `v`."""
+        i = self.index[id(lifted)]
+        history = f"t{i}.history is None"
+        if lifted.gradient is not None:
+            history = f"(h := t{i}.history).__class__ is Entry and h.primitive is None"
+        self.check(
+            lifted.place, f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}"
+        )
+
+    def read_array(self, place: Place, lifted: Input) -> None:
+        i = self.index[id(lifted)]
+        self.check(place, f"(v{i} := {place.source}).__class__ is ndarray and {self.fits(lifted, f'v{i}')}")
+
+    def fits(self, lifted: Input, source: str) -> str:
+        """The check of a value's shape and dtype."""
+        value, i = lifted.lifted, self.index[id(lifted)]
+        dtype = self.constant(value.dtype)
+        return f"{source}.shape == {value.shape} and ((d := v{i}.dtype) is {dtype} or d == {dtype})"
+
+    def read_numbers(self, place: Place) -> None:
+        """Write the checks of an attribute whose numbers and arrays are lifted."""
+        for path, leaf, lifted in self.numbers[id(place)]:
+            source = place.source + path
+            if leaf.__class__ is list or leaf.__class__ is tuple or leaf.__class__ is dict:
+                self.check(place, f"len({source}) == {len(leaf)}")
+            elif lifted is None:
+                self.check(place, f"same({source}, {self.constant(leaf)})")
+            else:
+                i = self.index[id(lifted)]
+                if isinstance(leaf, np.ndarray):
+                    self.read_array(Place("array", place.name + path, source, leaf), lifted)
+                else:
+                    kinds = self.constant(INTEGERS if isinstance(leaf, int | np.integer) else FLOATS)
+                    self.check(Place("number", place.name + path, source, leaf), f"(v{i} := {source}).__class__ in {kinds}")
+
+    def value_of(self, lifted: Input) -> str:
+        """The expression of an input's value as the executable takes it."""
+        i = self.index[id(lifted)]
+        return f"v{i} if v{i}.__class__ is ndarray and v{i}.flags.c_contiguous else contiguous(v{i})"
+
+    # --- what goes out --------------------------------------------------------------------------------------------
+
+    def output(self, x: Tensor) -> str:
+        """The expression of an output's value."""
+        y = self.capture.output_of(x)
+        self.is_followed = self.is_followed or self.capture.is_followed(x)
+        key = (id(y.value), y.history)
+        if key not in self.places_of_outputs:
+            self.places_of_outputs[key] = len(self.outputs)
+            self.outputs.append(y)
+        return f"outs[{self.places_of_outputs[key]}]"
+
+    def expression(self, x: Any, where: str) -> str:
+        """The expression that makes, after each call, what the function had put there when it was traced."""
+        if x.__class__ is Tensor:
+            return self.tensor(x)
+        if isinstance(x, np.ndarray):
+            return f"{self.constant(x.copy())}.copy()"
+        if isinstance(x, SCALARS) or callable(x) and id(x) in self.walk.seen:
+            return self.constant(x)
+        if x.__class__ in (list, tuple):
+            parts = [self.expression(part, f"{where}[{i}]") for i, part in enumerate(x)]
+            inner = "".join(f"{part}, " for part in parts)
+            return f"[{inner}]" if x.__class__ is list else f"({inner})"
+        if x.__class__ is dict:
+            pairs = [f"{self.constant(key)}: {self.expression(value, f'{where}[{key!r}]')}" for key, value in x.items()]
+            return f"{{{', '.join(pairs)}}}"
+        if id(x) in self.walk.seen:
+            return self.constant(x)
+        parts = tree.split(x)
+        if parts is None:
+            raise CompileError(
+                f"[compile] {where} is {type(x).__name__}, which a compiled function cannot make anew at each call; "
+                "return Tensors, arrays and numbers, or trees of these"
+            )
+        kind, keys, children = parts
+        inner = ", ".join(self.expression(child, f"{where}[{key!r}]") for key, child in zip(keys, children, strict=True))
+        return f"join({self.constant(kind)}, {self.constant(keys)}, [{inner}])"
+
+    def tensor(self, x: Tensor) -> str:
+        """The expression of a Tensor: the handle that came in, or a new one, the same wherever it stands."""
+        lifted = self.capture.by_handle.get(id(x))
+        if lifted is not None:
+            return f"t{self.index[id(lifted)]}"
+        if id(x) not in self.made:
+            name = self.made[id(x)] = f"r{len(self.made)}"
+            self.kept.append(x)
+            self.lines.append(f"{name} = handle({self.output(x)})")
+            if is_watched(x):
+                self.lines.append(f"watch({name})")
+                if x.grad is not None:
+                    self.lines.append(f"{name}.grad = {self.tensor(x.grad)}")
+        return self.made[id(x)]
+
+    def changes(self) -> None:
+        """Write the assignments for everything that the function has changed."""
+        for i, lifted in enumerate(self.capture.inputs):
+            if lifted.place.kind == "tensor" and lifted.is_changed:
+                if lifted.handle.shape != lifted.lifted.shape or lifted.handle.dtype != lifted.lifted.dtype:
+                    raise CompileError(f"[compile] {lifted.place.name} has been given a value of another shape or dtype; make a new Tensor")
+                self.lines.append(f"t{i}.value = {self.output(lifted.handle)}")
+            gradient = lifted.gradient
+            if gradient is not None and gradient.written and gradient.current is not gradient.original:
+                value = "None" if gradient.current is None else self.tensor(gradient.current)
+                self.lines.append(f"t{i}.history.params.value = {value}")
+        for container in self.walk.containers:
+            self.container(container)
+        inside = {id(container.now) for container in self.walk.containers}
+        for place in self.walk.places:
+            if place.access is not None and id(place.holder) not in inside and place.kind != "lifted":
+                if not self.has_dict(place, inside):
+                    self.place(place)
+
+    def has_dict(self, place: Place, inside: set[int]) -> bool:
+        """Whether the place is an attribute in a dict that is compared as a whole."""
+        return place.access == "attribute" and id(getattr(place.holder, "__dict__", None)) in inside and place.key in place.holder.__dict__
+
+    def place(self, place: Place) -> None:
+        """Write the assignment of a global, a closure's variable or a slot."""
+        now = place.get()
+        if now is not place.value:
+            self.lines.append(f"{self.constant(place)}.set({self.expression(now, place.name)})")
+
+    def container(self, container: Container) -> None:
+        """Write the assignments of what has changed in a dict or a list."""
+        now, before, name, source, apart = container
+        if isinstance(before, dict):
+            for key in [key for key in before if key not in now]:
+                self.lines.append(f"{source}.pop({self.constant(key)}, None)")
+            for key, value in now.items():
+                if key not in apart and (key not in before or value is not before[key]):
+                    self.lines.append(f"{source}[{self.constant(key)}] = {self.expression(value, f'{name}[{key!r}]')}")
+        elif len(now) == len(before):
+            for i, (value, old) in enumerate(zip(now, before, strict=True)):
+                if value is not old:
+                    self.lines.append(f"{source}[{i}] = {self.expression(value, f'{name}[{i}]')}")
+        elif any(x.__class__ is Tensor and self.capture.knows(x) for part in now for x in tree.leaves(part)):
+            raise CompileError(
+                f"[compile] the function puts Tensors into {name}, which grows with each call; return them, and append them outside"
+            )
+
+    def changed_numbers(self, place: Place, now: Any) -> None:
+        """Write the assignments of lifted numbers that have changed."""
+        found = dict(tree.paths(now))
+        for path, leaf, lifted in self.numbers[id(place)]:
+            if lifted is None or path not in found:
+                continue
+            x = found.pop(path)
+            if x is lifted.handle and not lifted.is_changed:
+                continue
+            kind = np.ndarray if isinstance(leaf, np.ndarray) else type(leaf)
+            x = x if x.__class__ is Tensor else handle(np.array(x))
+            self.lines.append(f"{place.source}{path} = number({self.output(x)}, {self.constant(kind)})")
+
+    # --- the function ---------------------------------------------------------------------------------------------
+
+    def functions(self, inputs: list[Input], result: str, owner: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """`call(args, kwargs)`, and `complete(args, kwargs, handles, outs)`, which is told everything and checks nothing."""
+        self.scope.update(owner=owner, lock=owner.lock, function=owner.function)
+        body = [*self.lines, f"return {result}"]
+        handles = ", ".join(f"t{i}" for i in range(len(self.capture.inputs)))
+        complete = define("complete", "args, kwargs, handles, outs", [f"[{handles}] = handles", *body], self.scope)
+        if self.is_followed:
+            run = ["return function(*args, **kwargs)"]
+        else:
+            values = ", ".join(map(self.value_of, inputs))
+            donated = self.donated(inputs)
+            gathered = ["donate = []", *donated] if donated else []
+            given = f"[{values}], frozenset(donate)" if donated else f"[{values}]"
+            run = [*gathered, "try:", f"    outs = owner.execute({given})", "except Broken:", "    return MISS", *body]
+        test = "\n        and ".join(test for _, test, _ in self.checks) or "True"
+        steps = ["try:", f"    if not ({test}):", "        return MISS", f"except {ERRORS}:", "    return MISS", *run]
+        if self.lines:
+            steps = ["with lock:", *(f"    {step}" for step in steps)]
+        return define("call", "args, kwargs", steps, self.scope), complete
+
+    def donated(self, inputs: list[Input]) -> list[str]:
+        """Statements that find which inputs nobody else holds."""
+        return [
+            f"if getrefcount(v{self.index[id(lifted)]}) == 3 and v{self.index[id(lifted)]}.base is None: donate.append({position})"
+            for position, lifted in enumerate(inputs)
+            if lifted.is_changed and lifted.place.kind == "tensor" and lifted.lifted.nbytes >= DONATED
+        ]
+
+    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """What differs in this call, in words; None if nothing does."""
+        scope = dict(self.scope, args=args, kwargs=kwargs)
+        for name, test, place in self.checks:
+            try:
+                if not eval(test, scope):
+                    return name_of_change(name, place, args, kwargs, self.scope)
+            except (LookupError, AttributeError, TypeError, ValueError):
+                return name
+        return None
+
+
+ERRORS = "(LookupError, AttributeError, TypeError, ValueError)"
+
+
+def name_of_change(name: str, place: Place, args: Any, kwargs: Any, scope: dict[str, Any]) -> str:
+    """A place, what stood there, and what stands there now."""
+    try:
+        now = eval(place.source, dict(scope, args=args, kwargs=kwargs))
+    except (LookupError, AttributeError, TypeError, ValueError, SyntaxError, NameError):
+        return name
+    return f"{name} was {shown(place.value)} and is {shown(now)}"
+
+
+def shown(x: Any) -> str:
+    """A value in a message."""
+    if x.__class__ is Tensor or isinstance(x, np.ndarray):
+        return f"{x.dtype}{list(x.shape)}"
+    return repr(x)[:60]
+

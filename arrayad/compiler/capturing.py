@@ -1,0 +1,327 @@
+"""`Capture`: the trace of a function that runs once for real, and lifts what it meets to inputs.
+
+While it runs, every operation of the thread goes through `bind`, which asks the capture what its operands are.  A Tensor that was
+there before is an input of the trace, and so is an array of NumPy's that the function or its arguments reach; what is made inside
+is recorded, or a constant.  The handles that were lifted have histories of the trace until it is over.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+
+from arrayad import tree
+from arrayad.compiler.watching import Place, Walk
+from arrayad.errors import CompileError, describe, user_line
+from arrayad.modes import Switch, no_grad
+from arrayad.primitives.casting import constant, identity
+from arrayad.shaped import Bundle, aval, is_abstract
+from arrayad.tape import LEAF, Entry, Leaf, Trace, Traced, collect, next_serial, recorded
+from arrayad.tensor import INDEX, TRUTH, Gradient, Tensor, handle, input_entry, is_watched
+
+
+class OutsideError(Exception):
+    """The function uses what an older transform follows: it must run as it stands, for that transform's sake."""
+
+
+class Input:
+    """What was lifted: where it stands, its handle in the trace, its entry, and how both were before."""
+
+    __slots__ = ("aliases", "entry", "gradient", "handle", "history", "lifted", "place", "value", "was")
+
+    def __init__(self, place: Place, lifted: Tensor, was: Any) -> None:
+        self.place, self.handle, self.was = place, lifted, was
+        self.aliases: list[Place] = []
+        self.value: Any = lifted.value
+        self.lifted: Any = lifted.value
+        self.history: Any = lifted.history
+        self.entry: Any = None
+        self.gradient: TracedGradient | None = None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the handle has been given another value."""
+        return self.handle.value is not self.lifted or recorded(self.handle.history) is not self.entry
+
+    def restore(self) -> None:
+        """Give the handle back what it had."""
+        self.handle.value, self.handle.history = self.value, self.history
+
+
+class TracedGradient(Gradient):
+    """The gradient of a leaf while it is traced: what the leaf had before is an input, if anybody reads it."""
+
+    __slots__ = ("capture", "current", "original", "place", "read", "written")
+
+    def __init__(self, capture: Capture, original: Tensor | None, place: Place) -> None:
+        self.capture, self.original, self.place = capture, original, place
+        self.current = original
+        self.read = self.written = False
+
+    @property  # type: ignore[override]
+    def value(self) -> Tensor | None:
+        """The gradient as it is now."""
+        if not self.written:
+            self.read = True
+            if self.current is not None:
+                self.capture.lift(self.current, self.place)
+        return self.current
+
+    @value.setter
+    def value(self, gradient: Tensor | None) -> None:
+        self.current, self.written = gradient, True
+
+
+class Capture:
+    """A trace in progress that lifts what it meets; `with capture: ...` runs the function in it."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self.trace = Trace()
+        self.plain_scopes = frozenset((self.trace,))
+        self.leaf_scopes = frozenset((LEAF, self.trace))
+        self.inputs: list[Input] = []
+        self.by_handle: dict[int, Input] = {}
+        self.known: dict[Entry, Any] = {}
+        self.made: dict[int, tuple[Any, Any]] = {}
+        self.arrays: dict[int, tuple[Any, Tensor]] = {}
+        self.swept: set[Entry] = set()
+        self.before = {id(x): x for x in gc.get_objects() if type(x) is Tensor}
+        self.mode = Switch(capture=self)
+
+    def __enter__(self) -> Capture:
+        self.mode.__enter__()
+        try:
+            for place in self.walk.places:
+                if place.kind == "tensor":
+                    self.lift(place.value, place)
+                elif place.kind == "array":
+                    self.lift_array(place)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.mode.__exit__()
+        self.trace.open = False
+
+    def restore(self) -> None:
+        """Give every handle back the value and the history that it had."""
+        for lifted in self.inputs:
+            lifted.restore()
+
+    def release(self) -> None:
+        """Let go of everything that is needed while tracing alone."""
+        self.made.clear()
+        self.known.clear()
+        self.before.clear()
+        self.swept.clear()
+
+    # --- inputs ---------------------------------------------------------------------------------------------------
+
+    def lift(self, x: Tensor, place: Place) -> Input:
+        """Make a Tensor an input of the trace, once."""
+        if id(x) in self.by_handle:
+            found = self.by_handle[id(x)]
+            found.aliases.append(place)
+            return found
+        watched = is_watched(x)
+        if is_abstract(x.value) or (x.history is not None and not watched):
+            raise OutsideError
+        gradient = None
+        if watched:
+            source = f"t{len(self.inputs)}.history.params.value"
+            gradient = TracedGradient(self, x.grad, Place("tensor", f"the gradient of {place.name}", source, x.grad))
+        made = self.by_handle[id(x)] = Input(place, x, x)
+        self.inputs.append(made)
+        if id(x.value) in self.made or x.value.__class__ is not np.ndarray:
+            x.value = np.array(x.value)
+        made.lifted = x.value
+        made.entry = x.history = self.input_entry(x.value, gradient)
+        made.gradient = gradient
+        return made
+
+    def input_entry(self, value: Any, gradient: TracedGradient | None = None) -> Any:
+        """The entry of an input of the trace."""
+        entry = input_entry(self.plain_scopes if gradient is None else self.leaf_scopes, Traced if gradient is None else Leaf)
+        entry.trace, entry.inputs, entry.location, entry.output = self.trace, (), "", aval(value)
+        if gradient is not None:
+            entry.gradient = gradient
+        self.known[entry] = value
+        self.made[id(value)] = value, entry
+        return entry
+
+    def lift_array(self, place: Place) -> None:
+        """Make an array of NumPy's an input of the trace, as a Tensor that stands for it."""
+        if id(place.value) in self.arrays or place.value.dtype.kind not in "biufc":
+            return
+        self.arrays[id(place.value)] = place.value, self.stand_in(place.value, place)
+
+    def stand_in(self, value: Any, place: Place) -> Tensor:
+        """A Tensor of the trace in the place of a number or an array."""
+        x = handle(np.array(value))
+        made = Input(place, x, value)
+        made.entry = x.history = self.input_entry(x.value)
+        self.inputs.append(made)
+        return x
+
+    # --- what operations ask --------------------------------------------------------------------------------------
+
+    def lifted(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands of an operation, with Tensors of the trace for what was there before."""
+        for x in args:
+            if x.__class__ is Tensor:
+                self.settle(x)
+        return tuple(map(self.array, args))
+
+    def array(self, x: Any) -> Any:
+        """The Tensor that stands for an array of NumPy's; anything else itself."""
+        if x.__class__ is not np.ndarray:
+            return x
+        if id(x) in self.arrays:
+            return self.arrays[id(x)][1]
+        base = x
+        while base.base is not None:
+            base = base.base
+            if id(base) in self.arrays:
+                return self.part(x, base)
+        return x
+
+    def part(self, x: Any, base: Any) -> Any:
+        """The part of an array that the function has sliced or reshaped, by the places of its elements."""
+        whole = self.arrays[id(base)][1]
+        if not base.flags.c_contiguous or base.dtype != x.dtype:
+            raise CompileError(
+                f"[compile] at {user_line()} a view of an array came, {describe(x)} of {describe(base)}, that cannot be read anew "
+                "at each call; pass the array as an argument, or make a Tensor of it"
+            )
+        places = np.arange(base.size, dtype=np.intp).reshape(base.shape)
+        offset = (x.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // base.itemsize
+        steps = [stride // base.itemsize * places.itemsize for stride in x.strides]
+        index = np.lib.stride_tricks.as_strided(places.reshape(-1)[offset:], x.shape, steps).copy()
+        return whole.reshape(-1)[index]
+
+    def knows(self, x: Any) -> bool:
+        """Whether something is of the trace, or may be read anew at each call."""
+        if x.__class__ is Tensor:
+            self.settle(x)
+            return self.sees(x)
+        return self.array(x) is not x
+
+    def sees(self, x: Tensor) -> bool:
+        """Whether a Tensor was computed in the trace, or is an input of it."""
+        entry = recorded(x.history)
+        return entry is not None and self.trace in entry.scopes
+
+    def settle(self, x: Tensor) -> None:
+        """Give a Tensor the entry that its value has in the trace, if it has one."""
+        if is_abstract(x.value):
+            return
+        entry = recorded(x.history)
+        if entry is not None and self.trace in entry.scopes:
+            if entry in self.known and self.known[entry] is not x.value:
+                self.assigned(x, entry)
+            return
+        if entry is not None and not is_watched(x):
+            if LEAF in entry.scopes and id(x) in self.before:
+                raise OutsideError
+            return
+        known = self.made.get(id(x.value))
+        if id(x) in self.before:
+            name = f"the Tensor {describe(x)} that is used at {user_line()}"
+            self.lift(x, Place("tensor", name, self.walk.constant(x), x))
+        elif known is not None and known[0] is x.value and x.history is None:
+            x.history = self.bare(known[1], x.value)
+
+    def bare(self, entry: Any, value: Any) -> Any:
+        """The entry of a value without what derivatives ask of it."""
+        if entry.scopes == self.plain_scopes:
+            return entry
+        with no_grad():
+            return recorded(constant(handle(value, entry)).history)
+
+    def assigned(self, x: Tensor, entry: Any) -> None:
+        """An input whose value was assigned to: it remains the leaf that it is."""
+        value = x.value = self.told_apart(x.value)
+        known = self.made.get(id(value))
+        if entry.__class__ is Leaf:
+            x.history = self.leaf(handle(value, None if known is None else self.bare(known[1], value)), entry.gradient)
+        elif known is not None:
+            x.history = known[1]
+        else:
+            x.history = None
+        lifted = self.by_handle.get(id(x))
+        if lifted is not None and x.history is None:
+            self.before.pop(id(x), None)  # it is a constant from here on
+
+    def leaf(self, x: Tensor, gradient: Gradient) -> Leaf:
+        """The entry of a watched leaf that has this value of the trace."""
+        entry = Leaf()
+        parent = recorded(x.history)
+        if parent is not None:
+            parent = self.bare(parent, x.value)
+        entry.serial = next_serial()
+        entry.primitive = identity.primitive  # type: ignore[attr-defined]
+        entry.params = {}
+        entry.parents = (parent,)
+        entry.residuals = (None, None)
+        entry.avals = (aval(x.value),)
+        entry.scopes = self.leaf_scopes
+        entry.trace, entry.location = self.trace, user_line()
+        entry.inputs, entry.output = (handle(x.value, parent),), aval(x.value)
+        entry.gradient = gradient
+        self.known[entry] = x.value
+        return entry
+
+    def told_apart(self, result: Any) -> Any:
+        """A result as an array of its own, by which it is known from now on."""
+        return np.array(result) if isinstance(result, np.generic) else result
+
+    def keep(self, result: Any, entry: Any) -> None:
+        """Remember which value of the trace this is."""
+        if result.__class__ is not Bundle and not is_abstract(result) and self.trace in entry.scopes:
+            self.made[id(result)] = result, entry
+
+    def refuse(self, x: Tensor, asked: str) -> None:
+        """Raise where a number is asked of what differs from call to call."""
+        self.settle(x)
+        if asked in (INDEX, TRUTH) or is_abstract(x.value) or not self.sees(x):
+            return
+        raise CompileError(
+            f"[compile] {asked} at {user_line()} asks for the value of {describe(x)} inside a compiled function, where it would "
+            "become a constant; go on with arrayad's operations, return the Tensor and convert it outside, or branch on it "
+            "with if, where or cond"
+        )
+
+    def sweeps(self, entry: Any, release: bool) -> bool:
+        """Note what `backward` goes through; the recordings that it would release are not returned."""
+        if release:
+            self.swept.update(collect([entry], LEAF))
+        return release
+
+    # --- what has come of it --------------------------------------------------------------------------------------
+
+    def output_of(self, x: Tensor) -> Tensor:
+        """A result as an output of the tape: a handle of its own on a value of the trace, or on a constant."""
+        self.settle(x)
+        if self.sees(x):
+            return handle(x.value, recorded(x.history))
+        return handle(x.value)
+
+    def is_followed(self, x: Tensor) -> bool:
+        """Whether a result leads back to a watched leaf, so that somebody may call `backward` on it later."""
+        entry = recorded(x.history)
+        return entry is not None and LEAF in entry.scopes and not is_watched(x) and entry not in self.swept
+
+
+def number_leaves(value: Any) -> list[tuple[str, Any]]:
+    """(path, leaf) of what is lifted of an attribute: its numbers and arrays; truths are told by value."""
+    return [(path, leaf) for path, leaf in tree.paths(value) if is_number(leaf)]
+
+
+def is_number(leaf: Any) -> bool:
+    """Whether a leaf of a lifted attribute is read anew, as an array."""
+    return isinstance(leaf, int | float | np.ndarray | np.generic) and not isinstance(leaf, bool)
