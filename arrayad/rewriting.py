@@ -66,17 +66,42 @@ class Rewrite:
     def __repr__(self) -> str:
         return self.doc
 
-    def applied(self, graph: Any, row: Any, inputs: Sequence[Any], params: dict[str, Any], output: Any, root: Any) -> Any:
+
+class Form:
+    """One pattern of a rule, with what of the operands can be seen at a glance."""
+
+    __slots__ = ("arity", "first", "pattern", "rule")
+
+    def __init__(self, rule: Rewrite, pattern: Pattern) -> None:
+        parts = pattern[1:]
+        self.rule = rule
+        self.pattern = pattern
+        self.arity = None if parts and parts[-1] is ... else len(parts)
+        self.first = [
+            (i, Known if part.__class__ is Known else part[0])
+            for i, part in enumerate(parts)
+            if part is not ... and part.__class__ is not str
+        ]
+
+    def may_fit(self, makers: Sequence[Any]) -> bool:
+        """Whether the rows that made the operands (of constants, `Known`) are those of the pattern."""
+        if self.arity is not None and self.arity != len(makers):
+            return False
+        found = zip(makers, range(len(makers)), strict=True)
+        heads = dict(self.first)
+        return all(i not in heads or maker is heads[i] or is_of_class(maker, heads[i]) for maker, i in found)
+
+    def applied(self, match: Match) -> Any:
         """What stands in the place of the expression, None where the rule does not apply."""
-        for pattern in self.patterns:
-            if pattern[0] is not row and not (isinstance(pattern[0], type) and isinstance(row, pattern[0])):
-                continue
-            match = Match(graph, row, inputs, params, output, root)
-            if match.operands_fit(pattern, inputs) and (self.condition is None or self.condition(match)):
-                found = self.replacement(match)
-                if found is not None:
-                    return found
+        rule = self.rule
+        if match.operands_fit(self.pattern, match.inputs) and (rule.condition is None or rule.condition(match)):
+            return rule.replacement(match)
         return None
+
+
+def is_of_class(maker: Any, head: Any) -> bool:
+    """Whether a row is one of a class."""
+    return isinstance(head, type) and isinstance(maker, head)
 
 
 REWRITES: dict[Any, list[Rewrite]] = {}
@@ -112,9 +137,15 @@ def with_rows(pattern: Pattern) -> Pattern:
     return (row, *(with_rows(part) if part.__class__ is tuple else part for part in rest))
 
 
-def rules_for(row: Primitive) -> list[Rewrite]:
-    """The rules that may apply to operations of a row."""
-    return [rule for root in (row, *type(row).__mro__) for rule in REWRITES.get(root, ())]
+def forms_for(row: Primitive) -> list[Form]:
+    """The patterns that operations of a row may fit, in the order in which they are tried."""
+    return [
+        Form(rule, pattern)
+        for root in (row, *type(row).__mro__)
+        for rule in REWRITES.get(root, ())
+        for pattern in rule.patterns
+        if pattern[0] is root
+    ]
 
 
 class Match:

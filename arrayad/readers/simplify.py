@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import Elementwise
-from arrayad.rewriting import Rewrite, rules_for
+from arrayad.rewriting import Form, Known, Match, Rewrite, forms_for
 from arrayad.shaped import Bundle, Shaped, aval, is_weak
 from arrayad.tape import Scope, Trace, Traced, merge, next_serial, recorded
 from arrayad.tensor import Tensor, handle
@@ -54,17 +54,23 @@ class Rules:
     def __init__(self, exact: bool = True, reorder: bool = False) -> None:
         self.exact = exact
         self.reorder = reorder
-        self.rows: dict[Any, list[Rewrite]] = {}
+        self.rows: dict[Any, list[Form]] = {}
+        self.fitting: dict[Any, list[Form]] = {}
         self.applied: Counter[Rewrite] = Counter()
         self.visits = 0
 
-    def of(self, row: Any) -> list[Rewrite]:
-        """The rules of a row."""
-        if row not in self.rows:
-            self.rows[row] = [
-                rule for rule in rules_for(row) if (rule.exact or not self.exact) and (self.reorder or not rule.reorders)
-            ]
-        return self.rows[row]
+    def of(self, row: Any, makers: tuple[Any, ...]) -> list[Form]:
+        """The patterns, of rules that are allowed, that a row's operation may fit on operands that these rows have made."""
+        key = (row, makers)
+        if key not in self.fitting:
+            if row not in self.rows:
+                self.rows[row] = [form for form in forms_for(row) if self.allows(form.rule)]
+            self.fitting[key] = [form for form in self.rows[row] if form.may_fit(makers)]
+        return self.fitting[key]
+
+    def allows(self, rule: Rewrite) -> bool:
+        """Whether a rule may be applied."""
+        return (rule.exact or not self.exact) and (self.reorder or not rule.reorders)
 
 
 def simplified(tape: Tape, rules: Rules, programs: dict[int, Any]) -> Tape:
@@ -157,14 +163,19 @@ class Graph:
 
     def replaced(self, row: Any, inputs: tuple[Any, ...], params: dict[str, Any], output: Any, root: Any) -> Any:
         """What a rule puts in the place of an expression, None if no rule applies."""
-        for rule in self.rules.of(row):
+        for form in self.rules.of(row, tuple(map(self.maker, inputs))):
             self.rules.visits += 1
-            found = rule.applied(self, row, inputs, params, output, root)
+            found = form.applied(Match(self, row, inputs, params, output, root))
             if found is not None and is_like(found, output):
-                self.rules.applied[rule] += 1
+                self.rules.applied[form.rule] += 1
                 self.changed = True
                 return found
         return None
+
+    def maker(self, x: Any) -> Any:
+        """The row that made an operand; `Known` if all elements are one known number."""
+        entry = self.producer(x)
+        return entry.primitive if entry is not None else Known if self.uniform(x) is not None else None
 
     def computed(self, row: Any, inputs: tuple[Any, ...], params: dict[str, Any], output: Any) -> Any:
         """The value of an operation on constants; None where an operand is none, or the value would take much memory."""
