@@ -11,7 +11,22 @@ import sys
 
 import numpy as np
 
-from arrayad import data, functions, interop, linalg, nn, numerical, optim, primitives, random, readers, solvers, sparse, testing
+from arrayad import (
+    data,
+    functions,
+    interop,
+    linalg,
+    nn,
+    numerical,
+    optim,
+    primitives,
+    random,
+    readers,
+    rewrites,
+    solvers,
+    sparse,
+    testing,
+)
 from arrayad.compiler import compile
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from arrayad.custom import custom_jvp, custom_vjp

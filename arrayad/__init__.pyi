@@ -14,6 +14,7 @@ from arrayad import optim as optim
 from arrayad import primitives as primitives
 from arrayad import random as random
 from arrayad import readers as readers
+from arrayad import rewrites as rewrites
 from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import testing as testing

@@ -14,10 +14,13 @@ import numpy as np
 from arrayad import tree
 from arrayad.compiler.calling import MISS, Writer
 from arrayad.compiler.capturing import Capture, Input, OutsideError, is_number
+from arrayad.compiler.executable import Executable
 from arrayad.compiler.replaying import Replay
+from arrayad.compiler.toolchain import toolchain
 from arrayad.compiler.watching import Walk
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
+from arrayad.readers.simplify import simplify
 from arrayad.shaped import aval
 from arrayad.tensor import Tensor, is_watched
 from arrayad.tracing import Tape
@@ -32,7 +35,9 @@ TOLD = 3
 
 def executable(tape: Tape, donations: Mapping[int, int]) -> Any:
     """What runs a tape: the one place where the backend is chosen."""
-    return Replay(tape, donations)
+    if toolchain() is None:
+        return Replay(simplify(tape), donations)
+    return Executable(tape, donations)
 
 
 class Specialisation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,20 +15,15 @@ from arrayad.compiler.ir import Call
 from arrayad.compiler.loading import program_of
 from arrayad.compiler.lower import lower
 from arrayad.compiler.plan import ALIGNMENT
+from arrayad.compiler.replaying import Broken
 from arrayad.kernels import native
 from arrayad.kernels.pool import empty
+from arrayad.readers.simplify import simplify
 from arrayad.shaped import Bundle
 from arrayad.tracing import Tape
 
 RULES = (rules.RULES, expansions.RULES)
 numbers = itertools.count(1)
-
-
-class Broken(Exception):
-    """A guard, by its number, does not hold."""
-
-    def __init__(self, guard: int) -> None:
-        self.guard = guard
 
 
 def block_of_memory(size: int) -> np.ndarray[Any, Any]:
@@ -40,8 +36,9 @@ def block_of_memory(size: int) -> np.ndarray[Any, Any]:
 class Executable:
     """A compiled tape."""
 
-    def __init__(self, tape: Tape) -> None:
-        block = lower(tape)
+    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None) -> None:
+        self.tape = simplify(tape)
+        block = lower(self.tape)
         self.source, program, self.arena_size = emit(block)
         self.report = program.report
         self.conditions = program.__dict__["conditions"]
@@ -56,7 +53,7 @@ class Executable:
         self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
         self.arena = block_of_memory(self.arena_size)
 
-    def __call__(self, values: list[Any]) -> list[Any]:
+    def __call__(self, values: list[Any], donate: frozenset[int] = frozenset()) -> list[Any]:
         outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
         code = self.program.run([*values, *outputs, self.arena, *self.constants])
         if code:

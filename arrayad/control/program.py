@@ -76,6 +76,10 @@ class Program:
         """The floating-point operations of one run."""
         return program_cost(self.tape).flops
 
+    def replaced(self, tape: Tape) -> Program:
+        """The program of another tape of the same function."""
+        return self if tape is self.tape else Program(tape, self.primal)
+
     def derive(self, key: Any, function: Callable[..., Any], avals: Iterable[Shaped], primal: bool = False) -> Program:
         """The program of `function`, which is made of this one, by shapes; made once for each key."""
         if key not in self.derived:

@@ -1,0 +1,11 @@
+"""The rules that simplify tapes, by family.  Importing a family declares its rules."""
+
+from arrayad.rewrites import (
+    copies,
+    indexing,
+    negation,
+    reductions,
+    selection,
+    units,
+    views,
+)

@@ -1,0 +1,96 @@
+"""Choices whose outcome is known, and choices within choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arrayad.elementwise import Elementwise
+from arrayad.primitives.comparison import logical_not
+from arrayad.primitives.selection import where
+from arrayad.rewrites.units import fitted
+from arrayad.rewriting import Known, Match, rewrite, sample
+from arrayad.shaped import is_weak
+from arrayad.tracing import aval_of
+
+MASK = {"dtypes": ["bool", "float64", "float64"]}
+
+
+def an_array(name: str) -> Any:
+    return lambda m: not is_weak(m[name])
+
+
+rewrite(
+    "One thing or the same.",
+    (where, "c", "x", "x"),
+    when=an_array("x"),
+    to=lambda m: fitted(m, m["x"]),
+    samples=[sample(lambda c, x: where(c, x, x), (2, 3), (3,), dtypes=["bool", "float64"])],
+)
+
+rewrite(
+    "A condition that always holds.",
+    (where, Known("c", bool), "x", "y"),
+    when=an_array("x"),
+    to=lambda m: fitted(m, m["x"]),
+    samples=[sample(lambda x, y: where(True, x, y), (3,), (2, 3))],
+)
+
+rewrite(
+    "A condition that never holds.",
+    (where, Known("c", lambda v: not v), "x", "y"),
+    when=an_array("y"),
+    to=lambda m: fitted(m, m["y"]),
+    samples=[sample(lambda x, y: where(False, x, y), (3,), (2, 3))],
+)
+
+rewrite(
+    "The other of two by the opposite condition.",
+    (where, (logical_not, "c"), "x", "y"),
+    to=lambda m: m(where, m["c"], m["y"], m["x"]),
+    samples=[sample(lambda c, x, y: where(logical_not(c), x, y), (3,), (3,), (3,), **MASK)],
+)
+
+rewrite(
+    "What a choice takes of the same choice.",
+    (where, "c", (where, "c", "x", "y"), "z"),
+    when=lambda m: fits_alone(m, m["x"], m["z"]),
+    to=lambda m: m(where, m["c"], m["x"], m["z"]),
+    samples=[sample(lambda c, x, y: where(c, where(c, x, y), x), (3,), (3,), (3,), **MASK)],
+)
+
+rewrite(
+    "What a choice leaves to the same choice.",
+    (where, "c", "z", (where, "c", "x", "y")),
+    when=lambda m: fits_alone(m, m["y"], m["z"]),
+    to=lambda m: m(where, m["c"], m["z"], m["y"]),
+    samples=[sample(lambda c, x, y: where(c, y, where(c, x, y)), (3,), (3,), (3,), **MASK)],
+)
+
+
+def fits_alone(m: Match, x: Any, z: Any) -> bool:
+    """Whether the dtype and the shape of the result do not hang on the operand that goes."""
+    return not is_weak(x) and aval_of(x).dtype == m.output.dtype
+
+
+def within(m: Match) -> Any:
+    """The choice without the same choice in an elementwise operation on what it takes."""
+    computed, choice = m.inner
+    operands = [x if m.graph.producer(x) is not choice else choice.inputs[1] for x in computed.inputs]
+    if any(is_weak(x) and not is_weak(old) for x, old in zip(operands, computed.inputs, strict=True)):
+        return None
+    taken = m(computed.primitive, *operands)
+    return m(where, m["c"], taken, m["z"]) if aval_of(taken).dtype == computed.output.dtype else None
+
+
+rewrite(
+    "What a choice takes of an elementwise operation on the same choice is the operation on what that takes.",
+    (where, "c", (Elementwise, (where, "c", "x", "y")), "z"),
+    (where, "c", (Elementwise, (where, "c", "x", "y"), "v"), "z"),
+    (where, "c", (Elementwise, "v", (where, "c", "x", "y")), "z"),
+    when=lambda m: m.graph.is_alone(m.inner[0]),
+    to=within,
+    samples=[
+        sample(lambda c, x: where(c, where(c, x, 0.0) * 0.125, 0.0), (3,), (2, 3), dtypes=["bool", "float32"]),
+        sample(lambda c, x: where(c, -where(c, x, 0.0), 0.0), (3,), (3,), dtypes=["bool", "float64"]),
+    ],
+)
