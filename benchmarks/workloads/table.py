@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workloads import rosenbrock
+from workloads import chain, digits_network, rosenbrock, small_network
 from workloads.workload import Workload
 
-ROWS: dict[str, Workload] = {workload.key: workload for module in (rosenbrock,) for workload in module.WORKLOADS}
+ROWS: dict[str, Workload] = {workload.key: workload for module in (chain, small_network, digits_network, rosenbrock) for workload in module.WORKLOADS}
