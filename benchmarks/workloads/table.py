@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workloads import chain, digits_network, rosenbrock, small_network
+from workloads import black_scholes, chain, digits_network, hessian, layer_norm, logistic, lorenz, rosenbrock, small_network
 from workloads.workload import Workload
 
-ROWS: dict[str, Workload] = {workload.key: workload for module in (chain, small_network, digits_network, rosenbrock) for workload in module.WORKLOADS}
+MODULES = (chain, small_network, digits_network, lorenz, black_scholes, rosenbrock, logistic, layer_norm, hessian)
+ROWS: dict[str, Workload] = {workload.key: workload for module in MODULES for workload in module.WORKLOADS}
