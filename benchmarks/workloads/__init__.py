@@ -1,0 +1,1 @@
+"""The workloads of `bench_compile.py`, one computation a file."""
