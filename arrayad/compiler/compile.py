@@ -15,6 +15,7 @@ from arrayad import tree
 from arrayad.compiler.calling import MISS, Writer
 from arrayad.compiler.capturing import Capture, Input, OutsideError, is_number
 from arrayad.compiler.executable import Executable
+from arrayad.compiler.lower import UnsupportedError
 from arrayad.compiler.replaying import Replay
 from arrayad.compiler.toolchain import toolchain
 from arrayad.compiler.watching import Walk
@@ -37,7 +38,10 @@ def executable(tape: Tape, donations: Mapping[int, int]) -> Any:
     """What runs a tape: the one place where the backend is chosen."""
     if toolchain() is None:
         return Replay(simplify(tape), donations)
-    return Executable(tape, donations)
+    try:
+        return Executable(tape, donations)
+    except UnsupportedError:
+        return Replay(simplify(tape), donations)
 
 
 class Specialisation:

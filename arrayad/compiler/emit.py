@@ -103,7 +103,7 @@ class Writer:
         return self.names[node]
 
     def pointer(self, read: Read, offset: bool = True) -> str:
-        start = read.view.offset * (1 if read.node.dtype.name in TYPED else read.node.dtype.itemsize)
+        start = read.view.offset
         return f"{self.name(read.node)} + {start}" if offset and start else self.name(read.node)
 
     def result(self, part: Part) -> str:
@@ -306,9 +306,6 @@ class Writer:
     @property
     def program_conditions(self) -> list[Any]:
         return self.program.__dict__.setdefault("conditions", [])
-
-
-TYPED = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 
 
 def node_number(names: dict[Node, str]) -> int:

@@ -19,11 +19,17 @@ from arrayad.compiler.replaying import Broken
 from arrayad.kernels import native
 from arrayad.kernels.pool import empty
 from arrayad.readers.simplify import simplify
-from arrayad.shaped import Bundle
-from arrayad.tracing import Tape
+from arrayad.shaped import Bundle, is_weak
+from arrayad.tracing import Tape, aval_of
 
 RULES = (rules.RULES, expansions.RULES)
 numbers = itertools.count(1)
+
+
+def np_aval(x: Any) -> Any:
+    """The abstract value of an output, a Python number's included."""
+    found = aval_of(x)
+    return np.asarray(found) if is_weak(found) else found
 
 
 def block_of_memory(size: int) -> np.ndarray[Any, Any]:
@@ -48,7 +54,7 @@ class Executable:
         if self.calls:
             native.give_python()
             native.CALLBACKS[self.number] = self.call_back
-        self.outputs = [(y.shape, y.dtype) for y in block.outputs]
+        self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
         self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
         self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
         self.arena = block_of_memory(self.arena_size)
@@ -80,7 +86,7 @@ class Executable:
 
 def callback(code: HostCall, call: Call) -> Any:
     """The function of pointers that computes what a row's own kernel does."""
-    shapes = [(x.node.shape, x.node.dtype) for x in call.operands]
+    shapes = [(x.view.shape, x.node.dtype) for x in call.operands]
     results = [(y.shape, y.dtype) for y in call.parts]
 
     def array(pointer: Any, shape: Any, dtype: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from arrayad.compiler.ir import Read
-from arrayad.compiler.lower import C_TYPES, RULES, Builder
+from arrayad.compiler.lower import RULES, Builder
+from arrayad.compiler.text import C_TYPES
 from arrayad.primitive import TABLE
 
 from arrayad.primitives.arithmetic import absolute, sqrt, square

@@ -13,25 +13,11 @@ import numpy as np
 
 from arrayad.compiler.calls import HostCall
 from arrayad.compiler.ir import Call, Constant, Gather, Given, Map, Node, Read, Reduce, Select, Uniform, read_of
+from arrayad.compiler.text import C_TYPES, MOVED
 from arrayad.compiler.views import Shape, broadcast, permuted, reshaped, sliced, whole
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tensor import Tensor
 from arrayad.tracing import Tape, aval_of, is_member
-
-C_TYPES = {
-    "bool": "uint8_t",
-    "int8": "int8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "int64": "int64_t",
-    "uint8": "uint8_t",
-    "uint16": "uint16_t",
-    "uint32": "uint32_t",
-    "uint64": "uint64_t",
-    "float32": "float",
-    "float64": "double",
-}
-"""The dtypes that C computes with; values of others pass through it as bytes, from one of the rows' own kernels to another."""
 
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
@@ -65,6 +51,8 @@ class Builder:
     def map(self, name: str, text: str, kind: Any, operands: Sequence[Read], dtype: Any) -> Read:
         """The operands, broadcast against each other, through a C expression."""
         shape = np.broadcast_shapes(*(x.view.shape for x in operands))
+        if 0 in shape:
+            return self.empty(shape, dtype)
         reads = [Read(x.node, broadcast(x.view, shape)) for x in operands]
         return read_of(Map(name, text, kind, reads, shape, dtype, self.location))
 
@@ -72,20 +60,28 @@ class Builder:
         """A number of this dtype."""
         return read_of(Uniform(np.asarray(value).astype(dtype)[()], dtype))
 
+    def empty(self, shape: Shape, dtype: Any) -> Read:
+        """An array without elements."""
+        return read_of(Constant(np.empty(shape, dtype)))
+
     def constant(self, array: Any) -> Read:
         """A known array; one number where its elements are all the same."""
         array = np.asarray(array)
-        if array.size and (array.ndim == 0 or is_uniform(array)):
+        if array.size and array.dtype.name in C_TYPES and (array.ndim == 0 or is_uniform(array)):
             return Read(Uniform(array.reshape(-1)[0], array.dtype), broadcast(whole(()), array.shape))
-        return read_of(Constant(np.ascontiguousarray(array)))
+        return read_of(Constant(array if array.flags.c_contiguous else array.copy()))
 
     def whole(self, x: Read) -> Read:
         """The same elements as an array of their own in C order."""
+        if 0 in x.view.shape:
+            return self.empty(x.view.shape, x.node.dtype)
         if x.view.is_whole and x.view.size == x.node.size and not isinstance(x.node, Uniform):
             return x
         return self.map("copy", "x", x.node.dtype, [x], x.node.dtype)
 
     def reshape(self, x: Read, shape: Shape) -> Read:
+        if 0 in shape:
+            return self.empty(shape, x.node.dtype)
         view = reshaped(x.view, shape)
         if view is None:
             x = self.map("copy", "x", x.node.dtype, [x], x.node.dtype)
@@ -104,12 +100,19 @@ class Builder:
 
     def select(self, pieces: list[tuple[Any, Read]], shape: Shape, dtype: Any) -> Read:
         """Each element from the first piece whose box it lies in; a piece's view is of the whole space."""
+        if 0 in shape:
+            return self.empty(shape, dtype)
         return read_of(Select(pieces, shape, dtype, self.location))
 
     def reduce(self, fold: str, x: Read, axes: Shape, dtype: Any = None) -> Read:
         shape = tuple(n for a, n in enumerate(x.view.shape) if a not in axes)
         if all(x.view.shape[a] == 1 for a in axes) and dtype is None:
             return self.reshape(x, shape)
+        if 0 in shape:
+            return self.empty(shape, dtype or x.node.dtype)
+        if 0 in x.view.shape:
+            start = {"sum": 0, "prod": 1, "any": False, "all": True}[fold]
+            return self.broadcast(self.number(start, dtype or x.node.dtype), shape)
         return read_of(Reduce(fold, x, axes, shape, dtype or x.node.dtype, self.location))
 
     def gather(self, source: Read, indices: list[tuple[Read, int, int]], shape: Shape) -> Read:
@@ -174,8 +177,24 @@ def is_uniform(array: Any) -> bool:
     return bool((array == first).all())
 
 
+class UnsupportedError(Exception):
+    """A tape has values that C has no type for."""
+
+
+def check_dtypes(tape: Tape) -> None:
+    """**Raises** `UnsupportedError` where a value is of a dtype that C does not even move."""
+    for entry in (*tape.inputs, *tape.entries):
+        for y in entry.output if entry.output.__class__ is Bundle else (entry.output,):
+            if y.dtype.name not in C_TYPES and y.dtype.name not in MOVED:
+                raise UnsupportedError(f"{entry.primitive or 'an input'} is of dtype {y.dtype}")
+
+
 def lower(tape: Tape) -> Block:
-    """The block of a tape."""
+    """The block of a tape.
+
+    **Raises** `UnsupportedError` for dtypes that C does not have.
+    """
+    check_dtypes(tape)
     builder = Builder([])
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]
     outputs = builder.run(tape, [read_of(x) for x in inputs])

@@ -14,7 +14,8 @@ import numpy as np
 
 from arrayad.compiler import calls
 from arrayad.compiler.ir import Constant, Read
-from arrayad.compiler.lower import C_TYPES, RULES, Builder, body
+from arrayad.compiler.lower import RULES, Builder, body
+from arrayad.compiler.text import C_TYPES
 from arrayad.compiler.views import View, contiguous
 from arrayad.control.branching import SWITCH
 from arrayad.control.checkpointing import CHECKPOINT, RECALL, RECALL_ELEMENTS
@@ -23,8 +24,8 @@ from arrayad.control.scanning import SCAN
 from arrayad.elementwise import Elementwise
 from arrayad.errors import describe
 from arrayad.primitive import TABLE
-from arrayad.primitives.indexing import ARRAY
-from arrayad.shaped import is_weak
+from arrayad.primitives.indexing import ARRAY, layout
+from arrayad.shaped import Shaped, is_weak
 
 
 def rule(*names: str) -> Callable[[Any], Any]:
@@ -240,7 +241,8 @@ def gathered(builder: Builder, entry: Any, x: Read, arrays: Sequence[Read], inde
         return None
     parts = full_index(index, len(x.view.shape))
     advanced = [i for i, part in enumerate(parts) if part is ARRAY or isinstance(part, int | np.integer)]
-    together = advanced == list(range(advanced[0], advanced[0] + len(advanced)))
+    shapes = [Shaped(array.view.shape, array.node.dtype) for array in arrays]
+    together = layout(index, shapes, [False] * len(arrays), len(x.view.shape)).together
     common = np.broadcast_shapes(*(array.view.shape for array in arrays))
     rest = iter(arrays)
     view, offset, axis = x.view, x.view.offset, 0

@@ -24,13 +24,16 @@ C_TYPES = {
 }
 """The dtypes that C computes with."""
 
+MOVED = {"complex64": "float _Complex", "complex128": "double _Complex"}
+"""The dtypes that C moves from one of the rows' own kernels to another."""
+
 TOKEN = re.compile(r"\b(M|C|NAME)\(([^()]*)\)|\bT\b|\b(x[1-9]?)\b")
 SUFFIX = {"float32": "f32", "float64": "f64"}
 
 
 def c_type(dtype: Any) -> str:
-    """The type of an element in memory; of a dtype that C only moves, bytes."""
-    return C_TYPES.get(dtype.name, "unsigned char")
+    """The type of an element in memory."""
+    return C_TYPES.get(dtype.name) or MOVED[dtype.name]
 
 
 def value_type(dtype: Any) -> str:
