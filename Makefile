@@ -15,7 +15,7 @@ EDITABLE = $(VENV)/.editable
 INSTALLED = $(VENV)/.installed
 
 # What the extension and the installed metadata are made of; what csrc's own check builds is not among it.
-C_SOURCES := $(shell find csrc -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.inc' -o -name '*.py' \) 2>/dev/null)
+C_SOURCES := $(shell find csrc arrayad/compiler/emitted -type f \( -name '*.[ch]' -o -name '*.def' -o -name '*.inc' -o -name '*.py' \) 2>/dev/null)
 BUILT_FROM = pyproject.toml setup.py arrayad/version.py $(wildcard MANIFEST.in) $(C_SOURCES)
 PACKAGE := $(shell find arrayad -type f \( -name '*.py' -o -name '*.pyi' -o -name py.typed \) 2>/dev/null)
 

@@ -9,6 +9,9 @@ import sys
 import numpy as np
 
 from arrayad import demo, kernels, precision
+from arrayad.compiler import cache
+from arrayad.compiler.toolchain import toolchain, why_no_toolchain
+from arrayad.kernels import native
 from arrayad.version import __version__
 
 
@@ -29,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def info_text() -> str:
-    """Version, backend, instruction set, threads, BLAS, vector functions, pool: one a line."""
+    """Version, backend, instruction set, threads, BLAS, vector functions, pool, compiler and its cache: one a line."""
     info = kernels.info()
     pool = info["pool"]
     lines = {
@@ -46,7 +49,27 @@ def info_text() -> str:
     lines["BLAS"] = info["blas"]
     sizes = (pool["live"] / 1e6, pool["cached"] / 1e6, pool["limit"] / 1e6)
     lines["pool"] = "{:.1f} MB in use, {:.1f} MB kept for reuse, at most {:.0f} MB".format(*sizes)
-    return "\n".join(f"{name:<17}{value}" for name, value in lines.items())
+    lines |= compiler_lines()
+    return "\n".join(f"{name:<18}{value}" for name, value in lines.items())
+
+
+def compiler_lines() -> dict[str, str]:
+    """What `ad.compile` works with: the compiler, its flags and vector functions, the BLAS of programs, the cache."""
+    compiler = toolchain()
+    if compiler is None:
+        lines = {"compiler": f"none: {why_no_toolchain()}"}
+    else:
+        double = sorted(name for name in compiler.vector_math if not name.endswith("f") or name == "erf")
+        lines = {
+            "compiler": f"{compiler.version}, {' '.join(compiler.command)}",
+            "flags": " ".join((*compiler.flags, *compiler.libraries)),
+            "vectorised": " ".join(double) or "nothing of the C library",
+        }
+    lines["BLAS of programs"] = native.give_blas() or "none"
+    kept = cache.stats()
+    size = f"{int(kept['bytes']) / 1e6:.1f} MB of at most {int(kept['limit']) / 1e6:.0f}"
+    lines["cache"] = f"{kept['directory']}, {kept['entries']} programs, {size}; {kept['hits']} hits, {kept['misses']} misses"
+    return lines
 
 
 if __name__ == "__main__":

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 
 from arrayad.compiler import cache
 from arrayad.compiler import folder as folders
-from arrayad.compiler.toolchain import Toolchain, run
+from arrayad.compiler.toolchain import Toolchain, digest, run
 from arrayad.errors import CompilationError
 from arrayad.version import __version__
 
@@ -44,7 +42,7 @@ def build(text: str, toolchain: Toolchain, options: tuple[str, ...] = ()) -> str
 
 def key_of(text: str, toolchain: Toolchain, options: tuple[str, ...]) -> str:
     """The digest of the text and of everything else that the shared object depends on."""
-    return hashlib.sha256(json.dumps([__version__, text, toolchain.identity(), options]).encode()).hexdigest()
+    return digest(__version__, text, *toolchain.identity(), "options", *options)
 
 
 def explain(text: str, toolchain: Toolchain, words: str) -> str:
@@ -58,7 +56,7 @@ def explain(text: str, toolchain: Toolchain, words: str) -> str:
 def kept(text: str) -> str:
     """The path under which a text that does not compile is kept, with the last others of its kind."""
     used = folders.folder().path
-    name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.c"
+    name = f"{digest(text)[:16]}.c"
     place = os.path.join(used, FAILED)
     try:
         os.makedirs(place, mode=0o700, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
+import os
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "emitted")
 
 
 @functools.cache
@@ -15,4 +17,5 @@ def ctext(name: str) -> str:
     >>> "struct arrayad_host {" in ctext("host.h")
     True
     """
-    return resources.files("arrayad.compiler").joinpath("emitted", name).read_text(encoding="utf-8")
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+        return file.read()

@@ -164,18 +164,30 @@ def opened(place: str) -> Folder:
 def secret_of(path: str) -> bytes:
     """The secret of a folder; a new one where there is none, or one that others may know.
 
-    Of processes that make it at once the last one wins, and what the others have sealed meanwhile is compiled again.
+    Of processes that make it at once the first wins, for all of them.
     """
+    import tempfile
+
     file = os.path.join(path, SECRET)
-    for _ in range(2):
-        try:
-            found = read(file)
-            if len(found) == SECRET_BYTES and not os.stat(file).st_mode & 0o077:
-                return found
-        except OSError:
-            if os.path.isdir(file):
-                raise
-        replace(path, SECRET, os.urandom(SECRET_BYTES))
+    try:
+        found = read(file)
+        if len(found) == SECRET_BYTES and not os.stat(file).st_mode & 0o077:
+            return found
+        os.unlink(file)
+    except FileNotFoundError:
+        pass
+    descriptor, work = tempfile.mkstemp(prefix=WORK, dir=path)
+    try:
+        with open(descriptor, "wb") as new:
+            new.write(os.urandom(SECRET_BYTES))
+        os.link(work, file)
+    except FileExistsError:
+        pass
+    except OSError:
+        os.replace(work, file)  # a file system without hard links
+    finally:
+        if os.path.lexists(work):
+            os.unlink(work)
     return read(file)
 
 

@@ -15,6 +15,9 @@ from arrayad.kernels import native
 
 ENTRY = "arrayad_program"
 
+# How often a program may vanish between its compilation and its loading.
+TRIES = 5
+
 
 class Program:
     """A compiled program.  It holds its library, which is unloaded when the last program of it dies.
@@ -60,11 +63,12 @@ def program_of(text: str, options: tuple[str, ...] = ()) -> Program:
     compiler = toolchain()
     if compiler is None:
         raise CompilationError(f"[compile] there is no C compiler: {why_no_toolchain()}; install one, or the package ziglang")
-    path = build(text, compiler, options)
-    try:
-        return load(path)
-    except OSError as error:
-        # Another process may have cleared the cache since.
+    for _ in range(TRIES):
+        path = build(text, compiler, options)
+        try:
+            return load(path)
+        except OSError as error:
+            failure = error
         if os.path.exists(path):
-            raise CompilationError(f"[compile] the compiled program cannot be loaded: {error}") from error
-        return load(build(text, compiler, options))
+            break  # else another process has cleared the cache since
+    raise CompilationError(f"[compile] the compiled program cannot be loaded: {failure}") from failure

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.util
 import os
-import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -136,12 +135,17 @@ def processor_features() -> frozenset[str]:
     return frozenset(found)
 
 
+def digest(*words: str) -> str:
+    """The SHA-256 of a sequence of strings, in hexadecimal; other sequences have others."""
+    return hashlib.sha256(repr(words).encode()).hexdigest()
+
+
 def processor() -> str:
     """The digest of the processor's features; the architecture alone where they are not known."""
     features = processor_features()
     if not features:
-        return platform.machine()
-    return f"{platform.machine()} {hashlib.sha256(' '.join(sorted(features)).encode()).hexdigest()[:16]}"
+        return os.uname().machine
+    return f"{os.uname().machine} {digest(*sorted(features))[:16]}"
 
 
 @functools.cache
@@ -150,7 +154,7 @@ def c_library() -> str:
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):
-        return platform.platform()
+        return " ".join(os.uname())
 
 
 def wished_flags() -> list[str]:
@@ -185,7 +189,7 @@ def examined(command: tuple[str, ...]) -> Toolchain:
         c_library(),
         probe(),
     ]
-    name = f"compiler-{hashlib.sha256(json.dumps(question).encode()).hexdigest()[:32]}"
+    name = f"compiler-{digest(*question)[:32]}"
     known = folders.folder().read(name)
     if known is not None:
         version, flags, libraries, functions = json.loads(known)

@@ -227,7 +227,7 @@ def give_blas() -> str:
         return ""
     for path in [] if wanted else machine.files_with_blas():
         if lib.arrayad_use_blas(os.fsencode(path)) == 0:
-            return os.fsdecode(ffi.string(lib.arrayad_blas()))
+            return os.path.realpath(os.fsdecode(ffi.string(lib.arrayad_blas())))
     lib.arrayad_use_blas(NULL)
     return ""
 

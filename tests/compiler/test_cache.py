@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -346,6 +347,23 @@ def test_a_full_disk_moves_the_cache(private_cache, monkeypatch):
     monkeypatch.setattr(cache, "store", lambda *_: make(str(private_cache)))
     with pytest.raises(CompilationError, match=r"there is no place for the compiled program.*No space left.*ARRAYAD_CACHE_DIR"):
         program_of(text_of(7))
+
+
+def test_all_who_open_a_new_folder_at_once_have_one_secret(tmp_path):
+    for number in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            opened = list(pool.map(folder.opened, [str(tmp_path / str(number))] * 8))
+        assert len({used.secret for used in opened}) == 1
+        assert [path.name for path in (tmp_path / str(number)).iterdir()] == ["secret"]
+
+
+def test_without_hard_links_there_is_a_secret_all_the_same(private_cache, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert len(folder.folder().secret) == 32
+    assert [path.name for path in private_cache.iterdir()] == ["secret"]
 
 
 # --- its size -----------------------------------------------------------------------------------------------------------
