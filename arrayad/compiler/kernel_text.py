@@ -121,7 +121,7 @@ class KernelText:
         return member is not None and member.over_rows
 
     def cast(self, text: str, node: Node, kind: Any) -> str:
-        if node.dtype == kind or node.dtype.kind == "b":
+        if node.dtype == kind:
             return text
         if kind.kind == "b":
             return f"({text} != 0)"

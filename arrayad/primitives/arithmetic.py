@@ -119,7 +119,8 @@ remainder = elementwise(
 def ratio_kernel(x1: Any, x2: Any) -> Any:
     if np.all(x2):
         return np.divide(x1, x2)
-    y = np.divide(x1, np.where(np.equal(x2, 0), np.inf, x2))
+    nowhere = np.equal(x2, 0)
+    y = np.where(nowhere, 0, np.divide(x1, np.where(nowhere, 1, x2)))
     return y.astype(np.divide(np.ones_like(x1), np.ones_like(x2)).dtype, copy=False)
 
 

@@ -135,8 +135,10 @@ def test_integers_and_truths(name: str) -> None:
             operands = [draws[first](), draws[second](), draws[second]()][: row.arity]
             try:
                 with np.errstate(all="ignore"):
-                    np.asarray(row.compute(*operands))
+                    found = np.asarray(row.compute(*operands))
             except (TypeError, ValueError, ad.errors.ArrayadError):
+                continue
+            if found.dtype == np.float16:
                 continue
             inputs += operands
             calls.append(len(operands))

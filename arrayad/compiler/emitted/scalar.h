@@ -101,5 +101,5 @@ static inline T NAME(over_square)(T x1, T x2)
     T a = M(fabs)(x1), b = M(fabs)(x2);
     T large = a > b ? a : b;
     T q = (a > b ? b : a) / large;
-    return large == C(0.0) ? C(0.0) : x1 / large / large / (C(1.0) + q * q);
+    return large == C(0.0) && x1 == x1 ? C(0.0) : x1 / large / large / (C(1.0) + q * q);
 }
