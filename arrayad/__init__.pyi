@@ -17,6 +17,7 @@ from arrayad import readers as readers
 from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
+from arrayad.compiler import compile as compile
 from arrayad.control import checkpoint as checkpoint
 from arrayad.control import cond as cond
 from arrayad.control import fori_loop as fori_loop

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from arrayad import tree
 from arrayad.compiler.watching import Place, Walk
 from arrayad.errors import CompileError, describe, user_line
 from arrayad.modes import Switch, no_grad
@@ -60,7 +59,7 @@ class TracedGradient(Gradient):
         self.current = original
         self.read = self.written = False
 
-    @property  # type: ignore[override]
+    @property
     def value(self) -> Tensor | None:
         """The gradient as it is now."""
         if not self.written:
@@ -97,7 +96,7 @@ class Capture:
             for place in self.walk.places:
                 if place.kind == "tensor":
                     self.lift(place.value, place)
-                elif place.kind == "array":
+                elif place.kind in ("array", "scalar"):
                     self.lift_array(place)
         except BaseException:
             self.__exit__()
@@ -179,15 +178,20 @@ class Capture:
 
     def array(self, x: Any) -> Any:
         """The Tensor that stands for an array of NumPy's; anything else itself."""
-        if x.__class__ is not np.ndarray:
+        if not isinstance(x, np.ndarray | np.generic):
             return x
         if id(x) in self.arrays:
             return self.arrays[id(x)][1]
-        base = x
-        while base.base is not None:
-            base = base.base
-            if id(base) in self.arrays:
-                return self.part(x, base)
+        if isinstance(x, np.generic):
+            return x
+        if x.base is None or x.size == 0:
+            return x
+        owner, (low, high) = owner_of(x), np.lib.array_utils.byte_bounds(x)
+        for whole, _ in self.arrays.values():
+            if isinstance(whole, np.ndarray) and owner_of(whole) is owner:
+                start, end = np.lib.array_utils.byte_bounds(whole)
+                if start <= low and high <= end:
+                    return self.part(x, whole)
         return x
 
     def part(self, x: Any, base: Any) -> Any:
@@ -317,9 +321,11 @@ class Capture:
         return entry is not None and LEAF in entry.scopes and not is_watched(x) and entry not in self.swept
 
 
-def number_leaves(value: Any) -> list[tuple[str, Any]]:
-    """(path, leaf) of what is lifted of an attribute: its numbers and arrays; truths are told by value."""
-    return [(path, leaf) for path, leaf in tree.paths(value) if is_number(leaf)]
+def owner_of(x: Any) -> Any:
+    """The object that owns an array's memory."""
+    while getattr(x, "base", None) is not None:
+        x = x.base
+    return x
 
 
 def is_number(leaf: Any) -> bool:

@@ -12,16 +12,22 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
-from arrayad.compiler.calling import MISS, Writer
+from arrayad.compiler.calling import MISS, Writer, contiguous
 from arrayad.compiler.capturing import Capture, Input, OutsideError, is_number
 from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import Walk
+from arrayad.control.checkpointing import CHECKPOINT
+from arrayad.control.program import Program
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
-from arrayad.shaped import aval
+from arrayad.primitives.picking import pick
+from arrayad.shaped import Bundle, aval
+from arrayad.tape import ONLY_LEAF, Entry, next_serial
 from arrayad.tensor import Tensor, is_watched
 from arrayad.tracing import Tape
 from arrayad.transforms.boundary import parameter_names
+
+PICK: Any = pick.primitive  # type: ignore[attr-defined]
 
 LIMIT = 16
 """How many programs a compiled function keeps, and how many it makes before it says that it runs uncompiled."""
@@ -35,15 +41,46 @@ def executable(tape: Tape, donations: Mapping[int, int]) -> Any:
     return Replay(tape, donations)
 
 
+class Kernel(Program):
+    """A program that the compiler's executables run, and those that derive from it."""
+
+    @functools.cached_property
+    def quick(self) -> Any:
+        """The program as a function of arrays."""
+        execute = executable(self.tape, {})
+        return lambda values: execute([contiguous(value) for value in values])
+
+
 class Specialisation:
     """One trace of a function: its tape, what runs it, and the function that a call of it comes down to."""
 
-    def __init__(self, function: Callable[..., Any], lock: Any) -> None:
-        self.function, self.lock = function, lock
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
         self.tape: Tape
         self.execute: Any
         self.call: Callable[..., Any]
         self.writer: Writer
+
+    @functools.cached_property
+    def program(self) -> Kernel:
+        """The program that is differentiated where somebody calls `backward` on what the function has returned."""
+        return Kernel(self.tape)
+
+    def follow(self, parents: tuple[Any, ...], values: list[Any], outs: list[Any]) -> dict[int, Any]:
+        """The histories of the outputs that lead back to watched leaves: the program as one entry, and a pick of it for each."""
+        body = self.program
+        entry = entry_of(CHECKPOINT, parents, {"body": body, "again": body}, (*values, Bundle(outs)), body.avals)
+        avals = [Bundle(body.out_avals)]
+        return {k: entry_of(PICK, (entry,), {"index": k}, (None, None), avals) for k in self.writer.followed}
+
+
+def entry_of(primitive: Any, parents: tuple[Any, ...], params: dict[str, Any], residuals: Any, avals: Any) -> Entry:
+    """An entry that depends on watched leaves alone."""
+    entry = Entry()
+    entry.serial = next_serial()
+    entry.primitive, entry.parents, entry.params = primitive, parents, params
+    entry.residuals, entry.avals, entry.scopes = residuals, tuple(avals), ONLY_LEAF
+    return entry
 
 
 class Compiled:
@@ -135,7 +172,7 @@ class Compiled:
         self.is_given_up = True
         self.say(
             f"has {LIMIT} programs and needs another, because {why}; it runs uncompiled from here on.  Hold in a Tensor what changes "
-            "from call to call, and write where, cond or scan for what depends on values"
+            "from call to call, and write where, cond, scan or while_loop for what depends on values"
         )
         return self.function(*args, **kwargs)
 
@@ -152,9 +189,7 @@ def is_followed(x: Any) -> bool:
 # --- tracing -----------------------------------------------------------------------------------------------------------
 
 
-def traced(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lock: Any
-) -> tuple[Specialisation, Any]:
+def traced(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lock: Any) -> tuple[Specialisation, Any]:
     """Run the function once in a trace: the specialisation, and the result of this call."""
     walk = walked(function, args, kwargs)
     capture = Capture(walk)
@@ -164,7 +199,7 @@ def traced(
             lift_numbers(capture, numbers)
             given, named = stood_in(capture, args, kwargs)
             result = function(*given, **named)
-            made = Specialisation(function, lock)
+            made = Specialisation(lock)
             writer = made.writer = Writer(capture, numbers)
             expression = writer.expression(result, "the result")
             writer.changes()
@@ -177,21 +212,18 @@ def traced(
         undo(walk)
         raise
     outs = [np.asarray(y.value) for y in tape.outputs]
-    values = {id(lifted): lifted.handle for lifted in capture.inputs}
     writer.read({lifted.entry for lifted in inputs})
     forget(tape)
     made.tape = tape
     made.call, complete = writer.functions(inputs, expression, made)
-    made.execute = None if writer.is_followed else executable(tape, {})
+    made.execute = executable(tape, {})
+    values = [np.asarray(lifted.lifted) for lifted in inputs]
     capture.restore()
     for place in walk.places:
         if place.kind == "lifted":
             place.set(place.value)
-    finished = complete(args, kwargs, list(values.values()), outs)
+    finished = complete(args, kwargs, [lifted.handle for lifted in capture.inputs], values, outs)
     capture.release()
-    if writer.is_followed:
-        undo(walk)
-        finished = function(*args, **kwargs)
     return made, finished
 
 
@@ -232,7 +264,7 @@ def containers(x: Any, path: str = "") -> list[tuple[str, Any]]:
 
 def stood_in(capture: Capture, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with Tensors of the trace for arrays of NumPy's."""
-    if not any(isinstance(x, np.ndarray) for x in tree.leaves((args, kwargs))):
+    if not any(isinstance(x, np.ndarray | np.generic) for x in tree.leaves((args, kwargs))):
         return args, kwargs
     return tuple(tree.map(capture.array, arg) for arg in args), {key: tree.map(capture.array, arg) for key, arg in kwargs.items()}
 
@@ -253,9 +285,9 @@ def tape_of(capture: Capture, outputs: list[Any]) -> tuple[Tape, list[Input]]:
 
 def forget(tape: Tape) -> None:
     """Let go of the values that the trace went through: the tape keeps what it is, not what it computed."""
-    members = [
-        x for entry in tape.entries for x in entry.inputs if x.__class__ is Tensor and x.history is not None
-    ] + [y for y in (*tape.outputs, *(operand for operand, _, _ in tape.guards)) if y.history is not None]
+    members = [x for entry in tape.entries for x in entry.inputs if x.__class__ is Tensor and x.history is not None] + [
+        y for y in (*tape.outputs, *(operand for operand, _, _ in tape.guards)) if y.history is not None
+    ]
     for x in members:
         x.value = aval(x.value)
     for entry in tape.entries:
@@ -279,13 +311,10 @@ def undo(walk: Walk) -> None:
                 place.set(place.value)
 
 
-def compile(
-    f: Callable[..., Any] | None = None, *, dynamic: Any = None, background: bool = False
-) -> Any:
+def compile(f: Callable[..., Any] | None = None, *, dynamic: Any = None, background: bool = False) -> Any:
     """The function that does what `f` does, by a program made of its first run."""
     if f is None:
         return functools.partial(compile, dynamic=dynamic, background=background)
     if not callable(f):
         raise TypeError(f"[compile] {type(f).__name__} came; a function is needed")
     return f if isinstance(f, Compiled) else Compiled(f, dynamic, background)
-
