@@ -1,4 +1,4 @@
-"""From a trace to a function: the Python text that checks what was read, gathers the inputs, and puts the outputs in their places.
+"""From a trace to a function: Python text that checks what was read, gathers the inputs, and puts the outputs in their places.
 
 A call of a compiled function is one call of the function written here: flat comparisons of everything that the walk found, one
 list of arrays for the executable, and assignments for everything that the traced function changed.
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
-from arrayad.compiler.capturing import Capture, Input
+from arrayad.compiler.backend import contiguous
+from arrayad.compiler.capturing import Capture, Input, Seen
 from arrayad.compiler.replaying import Broken
-from arrayad.compiler.watching import SCALARS, SHARED, Container, Place, equal_arrays, same
+from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same
 from arrayad.errors import CompileError
 from arrayad.readers.emit import define
 from arrayad.tape import Entry
@@ -29,11 +30,6 @@ FLOATS, INTEGERS = frozenset((float, np.float64)), frozenset((int, np.int64))
 
 DONATED = 4096
 """The bytes from which on it pays to hand an array to the executable to be overwritten."""
-
-
-def contiguous(value: Any) -> np.ndarray[Any, Any]:
-    """A value as an array in C order."""
-    return np.array(value, order="C", copy=None)
 
 
 def number(value: Any, kind: type) -> Any:
@@ -62,7 +58,6 @@ class Writer:
             "Broken": Broken,
             "getrefcount": getrefcount,
         }
-        self.index = {id(lifted): i for i, lifted in enumerate(capture.inputs)}
         self.checks: list[tuple[str, str, Place]] = []
         self.outputs: list[Any] = []
         self.places_of_outputs: dict[Any, int] = {}
@@ -70,6 +65,7 @@ class Writer:
         self.made: dict[int, str] = {}
         self.kept: list[Any] = []
         self.followed: set[int] = set()
+        self.donations: dict[int, int] = {}
 
     def constant(self, value: Any) -> str:
         """The name of a constant."""
@@ -91,7 +87,7 @@ class Writer:
             if place.name.startswith(SHARED) and id(place) in unused:
                 continue
             if id(place) in aliases:
-                self.check(place, f"{place.source} is t{self.index[id(aliases[id(place)])]}")
+                self.check(place, f"{place.source} is t{aliases[id(place)].index}")
             elif place.kind == "lifted":
                 self.read_numbers(place)
             else:
@@ -117,13 +113,17 @@ class Writer:
         if place.kind == "tensor" and lifted is not None:
             self.read_tensor(lifted)
         elif place.kind == "array":
-            if lifted is not None and (lifted.entry in used or source.startswith(("args", "kwargs"))):
+            if lifted is not None and (lifted.entry in used or source.startswith(GIVEN)):
                 self.read_array(place, lifted)
             elif lifted is None or not any(lifted.aliases):
                 self.check(place, f"equal_arrays({source}, {self.constant(value.copy())})")
         elif place.kind == "scalar" and lifted is not None:
-            i = self.index[id(lifted)]
+            i = lifted.index
             self.check(place, f"(v{i} := {source}).__class__ is {self.constant(type(value))}")
+        elif place.kind == "weak" and lifted is not None:
+            self.read_number(place, lifted, value)
+        elif place.kind == "one":
+            self.check(place, f"{source} is {value}")
         elif place.kind == "is":
             self.check(place, f"{source} is {self.constant(value)}")
         elif place.kind == "class":
@@ -142,7 +142,7 @@ class Writer:
 
     def read_tensor(self, lifted: Input) -> None:
         """Write the check of a Tensor, which leaves it in `t` and its value in `v`."""
-        i = self.index[id(lifted)]
+        i = lifted.index
         history = f"t{i}.history is None"
         if lifted.gradient is not None:
             history = f"(h := t{i}.history).__class__ is Entry and h.primitive is None"
@@ -151,13 +151,18 @@ class Writer:
             f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}",
         )
 
+    def read_number(self, place: Place, lifted: Input, value: Any) -> None:
+        """Write the check of a number that is read anew."""
+        kinds = self.constant(INTEGERS if isinstance(value, int | np.integer) else FLOATS)
+        self.check(place, f"(v{lifted.index} := {place.source}).__class__ in {kinds}")
+
     def read_array(self, place: Place, lifted: Input) -> None:
-        i = self.index[id(lifted)]
+        i = lifted.index
         self.check(place, f"(v{i} := {place.source}).__class__ is ndarray and {self.fits(lifted, f'v{i}')}")
 
     def fits(self, lifted: Input, source: str) -> str:
         """The check of a value's shape and dtype."""
-        value, i = lifted.lifted, self.index[id(lifted)]
+        value, i = lifted.lifted, lifted.index
         dtype = self.constant(value.dtype)
         return f"{source}.shape == {value.shape} and ((d := v{i}.dtype) is {dtype} or d == {dtype})"
 
@@ -169,17 +174,14 @@ class Writer:
                 self.check(place, f"len({source}) == {len(leaf)}")
             elif lifted is None:
                 self.check(place, f"same({source}, {self.constant(leaf)})")
+            elif isinstance(leaf, np.ndarray):
+                self.read_array(Place("array", place.name + path, source, leaf), lifted)
             else:
-                i = self.index[id(lifted)]
-                if isinstance(leaf, np.ndarray):
-                    self.read_array(Place("array", place.name + path, source, leaf), lifted)
-                else:
-                    kinds = self.constant(INTEGERS if isinstance(leaf, int | np.integer) else FLOATS)
-                    self.check(Place("number", place.name + path, source, leaf), f"(v{i} := {source}).__class__ in {kinds}")
+                self.read_number(Place("weak", place.name + path, source, leaf), lifted, leaf)
 
     def value_of(self, lifted: Input) -> str:
         """The expression of an input's value as the executable takes it."""
-        i = self.index[id(lifted)]
+        i = lifted.index
         return f"v{i} if v{i}.__class__ is ndarray and v{i}.flags.c_contiguous else contiguous(v{i})"
 
     # --- what goes out --------------------------------------------------------------------------------------------
@@ -206,6 +208,8 @@ class Writer:
 
     def expression(self, x: Any, where: str) -> str:
         """The expression that makes, after each call, what the function had put there when it was traced."""
+        if self.capture.stands_for_number(x):
+            return f"number({self.output(x)}, {'float' if x.dtype.kind == 'f' else 'int'})"
         if x.__class__ is Tensor:
             return self.tensor(x)
         if isinstance(x, np.ndarray):
@@ -235,7 +239,7 @@ class Writer:
         """The expression of a Tensor: the handle that came in, or a new one, the same wherever it stands."""
         lifted = self.capture.by_handle.get(id(x))
         if lifted is not None:
-            return f"t{self.index[id(lifted)]}"
+            return f"t{lifted.index}"
         if id(x) not in self.made:
             name = self.made[id(x)] = f"r{len(self.made)}"
             self.kept.append(x)
@@ -256,6 +260,7 @@ class Writer:
                         f"[compile] {lifted.place.name} has been given a value of another shape or dtype; make a new Tensor"
                     )
                 self.lines.append(f"t{i}.value = {self.output(lifted.handle)}")
+                self.donate(lifted, lifted.handle)
                 if lifted.gradient is None and (history := self.history(lifted.handle)) != "None":
                     self.lines.append(f"t{i}.history = {history}")
             gradient = lifted.gradient
@@ -299,7 +304,8 @@ class Writer:
                     self.lines.append(f"{source}[{i}] = {self.expression(value, f'{name}[{i}]')}")
         elif any(x.__class__ is Tensor and self.capture.knows(x) for part in now for x in tree.leaves(part)):
             raise CompileError(
-                f"[compile] the function puts Tensors into {name}, which grows with each call; return them, and append them outside"
+                f"[compile] the function puts Tensors into {name}, which grows with each call; "
+                "return them, and append them outside"
             )
 
     def changed_numbers(self, place: Place, now: Any) -> None:
@@ -314,6 +320,14 @@ class Writer:
             kind = np.ndarray if isinstance(leaf, np.ndarray) else type(leaf)
             x = x if x.__class__ is Tensor else handle(np.array(x))
             self.lines.append(f"{place.source}{path} = number({self.output(x)}, {self.constant(kind)})")
+            self.donate(lifted, x)
+
+    def donate(self, lifted: Input, x: Tensor) -> None:
+        """Let the new value of what is lifted be written over the old one, if that is large enough to matter."""
+        value, position = lifted.lifted, self.position(x)
+        fits = x.shape == value.shape and x.dtype == value.dtype and value.nbytes >= DONATED
+        if fits and position not in self.donations.values():
+            self.donations[lifted.index] = position
 
     # --- the function ---------------------------------------------------------------------------------------------
 
@@ -322,9 +336,7 @@ class Writer:
         self.scope.update(owner=owner, lock=owner.lock)
         body = [*self.lines, f"return {result}"]
         if self.followed:
-            parents = "".join(
-                f"{f't{self.index[id(lifted)]}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs
-            )
+            parents = "".join(f"{f't{lifted.index}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs)
             body = [f"histories = owner.follow(({parents}), values, outs)", *body]
         handles = ", ".join(f"t{i}" for i in range(len(self.capture.inputs)))
         complete = define("complete", "args, kwargs, handles, values, outs", [f"[{handles}] = handles", *body], self.scope)
@@ -340,27 +352,40 @@ class Writer:
         return define("call", "args, kwargs", steps, self.scope), complete
 
     def donated(self, inputs: list[Input]) -> list[str]:
-        """Statements that find which inputs nobody else holds."""
-        return (
-            []
-            if self.followed
-            else [
-                f"if getrefcount(v{self.index[id(lifted)]}) == 3 and v{self.index[id(lifted)]}.base is None: donate.append({position})"
-                for position, lifted in enumerate(inputs)
-                if lifted.is_changed and lifted.place.kind == "tensor" and lifted.lifted.nbytes >= DONATED
-            ]
-        )
+        """Statements that find which inputs nobody else holds: a place, `v` and the argument of the question are three."""
+        lines = []
+        for position, lifted in enumerate(inputs):
+            i = lifted.index
+            if i in self.donations and not self.followed:
+                lines.append(f"if getrefcount(v{i}) == 3 and v{i}.base is None:")
+                lines.append(f"    donate.append({position})")
+        return lines
 
-    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        """What differs in this call, in words; None if nothing does."""
+    def donations_of(self, inputs: list[Input]) -> dict[int, int]:
+        """Which output may be written into which input of the tape."""
+        found = {position: self.donations.get(lifted.index) for position, lifted in enumerate(inputs)}
+        return {} if self.followed else {position: output for position, output in found.items() if output is not None}
+
+    def close(self) -> None:
+        """Let go of what is needed for writing alone."""
+        self.made.clear()
+        self.kept.clear()
+        self.outputs.clear()
+        self.places_of_outputs.clear()
+        self.numbers.clear()
+        self.capture.close()
+        self.walk.close()
+
+    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str | None, Place | None]:
+        """What differs in this call, in words, and where; None if nothing does."""
         scope = dict(self.scope, args=args, kwargs=kwargs)
         for name, test, place in self.checks:
             try:
                 if not eval(test, scope):
-                    return name_of_change(name, place, scope)
+                    return name_of_change(name, place, scope), place
             except (LookupError, AttributeError, TypeError, ValueError):
-                return name
-        return None
+                return f"{name} is not there any more", place
+        return None, None
 
 
 ERRORS = "(LookupError, AttributeError, TypeError, ValueError)"
@@ -386,5 +411,5 @@ def name_of_change(name: str, place: Place, scope: dict[str, Any]) -> str:
 def shown(x: Any) -> str:
     """A value in a message."""
     if x.__class__ is Tensor or isinstance(x, np.ndarray):
-        return f"{x.dtype}{list(x.shape)}" + (" that requires grad" if x.__class__ is Tensor and is_watched(x) else "")
+        return repr(Seen(x))
     return repr(x)[:60]

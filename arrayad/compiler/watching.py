@@ -13,7 +13,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,9 @@ UNSEEN = frozenset(("getattr", "vars", "__dict__", "asdict", "astuple", "attrget
 """Names through which code reads attributes whose names it does not spell."""
 SHARED = "the library's"
 """How the names begin of places that programs may read without naming them."""
+
+GIVEN = ("args", "kwargs")
+"""How the expressions begin of what hangs on the arguments."""
 
 GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"))
 STREAMS = (random.Random, np.random.Generator, np.random.RandomState)
@@ -48,13 +51,14 @@ ITERATORS: tuple[type, ...] = (
 class Place:
     """Where something stands that the function reads.
 
-    `source` is the Python expression that reads it, over the constants of the walk and the arguments of the call; `kind` what
-    is asked of it: "tensor", "array" and "scalar", an argument that is a scalar of NumPy's, are read anew; "number" is read anew as an array, of objects that declare it `lifted`;
-    "same" is compared by value, "is" by identity, "class", "length" and "keys" by these.  `holder`, `key` and `access` tell how
-    it is assigned: as an "item", an "attribute" or a "cell"; not at all where `access` is None.
+    `source` is the Python expression that reads it, over the constants of the walk and the arguments of the call; `kind` what is
+    asked of it: "tensor", "array" and "scalar", an argument that is a scalar of NumPy's, are read anew; "weak" is a number among
+    the arguments that varies, and "lifted" an attribute declared so, whose numbers are read anew as arrays; "same" is compared
+    by value, "is" by identity, "one" with what stands elsewhere, "class", "length" and "keys" by these.  `holder`, `key` and
+    `access` tell how it is assigned: as an "item", an "attribute" or a "cell"; not at all where `access` is None.
     """
 
-    __slots__ = ("access", "expected", "holder", "key", "kind", "name", "source", "value")
+    __slots__ = ("access", "holder", "key", "kind", "name", "source", "value")
 
     def __init__(
         self, kind: str, name: str, source: str, value: Any, holder: Any = None, key: Any = None, access: str | None = None
@@ -132,8 +136,14 @@ class Walk:
     """
 
     def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], parameters: Sequence[str] = ()
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        parameters: Sequence[str] = (),
+        varying: Collection[str] = (),
     ) -> None:
+        self.varying = varying
         self.names: frozenset[str] = frozenset()
         while True:  # until no code is found that names further attributes
             before = self.names
@@ -155,8 +165,17 @@ class Walk:
         self.scope: dict[str, Any] = {}
         self.places: list[Place] = []
         self.seen: dict[int, Any] = {}
+        self.given: dict[int, str] = {}
         self.containers: list[Container] = []
         self.classes: set[int] = set()
+
+    def close(self) -> None:
+        """Let go of the arguments, and of what is needed while tracing alone."""
+        self.containers.clear()
+        self.seen.clear()
+        for place in self.places:
+            if place.source.startswith(GIVEN):
+                place.holder = None
 
     def constant(self, value: Any) -> str:
         """The name of a constant."""
@@ -183,6 +202,8 @@ class Walk:
             self.look("tensor", name, source, x, *how)
         elif isinstance(x, np.ndarray):
             self.look("array", name, source, x, *how)
+        elif kind in (int, float) and source in self.varying:
+            self.look("weak", name, source, x, *how)
         elif isinstance(x, np.generic) and not fixed and x.dtype.kind in "iufc":
             self.look("scalar", name, source, x, *how)
         elif isinstance(x, SCALARS):
@@ -204,7 +225,7 @@ class Walk:
 
     def visit_fixed(self, x: Any, name: str, source: str, *how: Any) -> None:
         """What is known by identity: guard that, then go on from the object itself."""
-        if how or source.startswith(("args", "kwargs")):
+        if how or source.startswith(GIVEN):
             self.look("is", name, source, x, *how)
         if id(x) not in self.seen:
             self.seen[id(x)] = x
@@ -213,10 +234,10 @@ class Walk:
     def visit_given(self, x: Any, name: str, source: str) -> None:
         """What is known by class and contents."""
         self.look("class", name, source, x)
-        if id(x) in self.seen:  # one object in two places, or a circle: the same is needed again
-            self.look("is", name, source, x)
+        if id(x) in self.given:  # one object in two places, or a circle: the same is needed again
+            self.look("one", name, source, self.given[id(x)])
             return
-        self.seen[id(x)] = x
+        self.given[id(x)], self.seen[id(x)] = source, x
         self.inside(x, name, source, False)
 
     def inside(self, x: Any, name: str, source: str, fixed: bool) -> None:
@@ -338,8 +359,13 @@ class Walk:
             before = {key: value for key, value in space.items() if key not in lifted}
             self.containers.append(Container(space, before, name, f"{source}.__dict__", lifted))
         skipped = getattr(type(x), "unwatched", ())
+        only = getattr(type(x), "watched", None)
         for key, value in list(space.items()):
-            if key in skipped or (chosen and key not in self.names and not self.reaches_all()):
+            if (
+                key in skipped
+                or (only is not None and key not in only)
+                or (chosen and key not in self.names and not self.reaches_all())
+            ):
                 continue
             path = f"{name}.{key}"
             reads = f"{source}.{key}" if str(key).isidentifier() else f"{source}.__dict__[{key!r}]"
