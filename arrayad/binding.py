@@ -41,7 +41,7 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
     mode = current_mode() if MODES else PLAIN
     capture = mode.capture
     if capture is not None:
-        args = capture.lifted(args)
+        args = capture.lifted(primitive, args)
     operands = tuple(operand(arg, primitive) for arg in args)
     values = [x.value if x.__class__ is Tensor else x for x in operands]
     histories = [x.history for x in operands if x.__class__ is Tensor and x.history is not None]

@@ -12,7 +12,6 @@ from arrayad.shaped import Shaped, aval, is_abstract
 from arrayad.tape import Scope, Trace, Traced, collect, recorded
 from arrayad.tensor import Tensor, freeze, handle, input_entry
 
-
 STATE: list[Any] = []
 """Objects of this library that hold Tensors which change, and that a program may draw on without naming them."""
 

@@ -1,4 +1,4 @@
-"""From a trace to a function: the Python text that checks what was read, gathers the inputs, and puts the outputs in their places.
+"""From a trace to a function: Python text that checks what was read, gathers the inputs, and puts the outputs in their places.
 
 A call of a compiled function is one call of the function written here: flat comparisons of everything that the walk found, one
 list of arrays for the executable, and assignments for everything that the traced function changed.
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from arrayad import tree
-from arrayad.compiler.capturing import Capture, Input
+from arrayad.compiler.backend import contiguous
+from arrayad.compiler.capturing import Capture, Input, Seen
 from arrayad.compiler.replaying import Broken
-from arrayad.compiler.watching import SCALARS, Container, Place, equal_arrays, same
+from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same
 from arrayad.errors import CompileError
 from arrayad.readers.emit import define
 from arrayad.tape import Entry
@@ -31,11 +32,6 @@ DONATED = 4096
 """The bytes from which on it pays to hand an array to the executable to be overwritten."""
 
 
-def contiguous(value: Any) -> np.ndarray[Any, Any]:
-    """A value as an array in C order."""
-    return np.array(value, order="C", copy=None)
-
-
 def number(value: Any, kind: type) -> Any:
     """An output as the Python number or the array that stands in its place."""
     return value if kind is np.ndarray else kind(value[()])
@@ -48,18 +44,28 @@ class Writer:
         self.capture, self.walk, self.numbers = capture, capture.walk, numbers
         self.scope: dict[str, Any] = {
             **self.walk.scope,
-            **{"Tensor": Tensor, "Entry": Entry, "ndarray": np.ndarray, "handle": handle, "watch": watch, "same": same},
-            **{"contiguous": contiguous, "equal_arrays": equal_arrays, "number": number, "join": tree.join, "MISS": MISS},
-            **{"Broken": Broken, "getrefcount": getrefcount},
+            "Tensor": Tensor,
+            "Entry": Entry,
+            "ndarray": np.ndarray,
+            "handle": handle,
+            "watch": watch,
+            "same": same,
+            "contiguous": contiguous,
+            "equal_arrays": equal_arrays,
+            "number": number,
+            "join": tree.join,
+            "MISS": MISS,
+            "Broken": Broken,
+            "getrefcount": getrefcount,
         }
-        self.index = {id(lifted): i for i, lifted in enumerate(capture.inputs)}
         self.checks: list[tuple[str, str, Place]] = []
         self.outputs: list[Any] = []
         self.places_of_outputs: dict[Any, int] = {}
         self.lines: list[str] = []
         self.made: dict[int, str] = {}
         self.kept: list[Any] = []
-        self.is_followed = False
+        self.followed: set[int] = set()
+        self.donations: dict[int, int] = {}
 
     def constant(self, value: Any) -> str:
         """The name of a constant."""
@@ -76,9 +82,12 @@ class Writer:
         """Write the checks; `used` holds the entries of the inputs that the tape needs."""
         by_place = {id(lifted.place): lifted for lifted in self.capture.inputs}
         aliases = {id(alias): lifted for lifted in self.capture.inputs for alias in lifted.aliases}
+        unused = {id(x) for lifted in self.capture.inputs if lifted.entry not in used for x in (lifted.place, *lifted.aliases)}
         for place in self.walk.places:
+            if place.name.startswith(SHARED) and id(place) in unused:
+                continue
             if id(place) in aliases:
-                self.check(place, f"{place.source} is t{self.index[id(aliases[id(place)])]}")
+                self.check(place, f"{place.source} is t{aliases[id(place)].index}")
             elif place.kind == "lifted":
                 self.read_numbers(place)
             else:
@@ -89,7 +98,11 @@ class Writer:
                 self.read_tensor(lifted)
             if lifted.gradient is not None and lifted.gradient.read and lifted.gradient.original is None:
                 self.check(lifted.gradient.place, f"{lifted.gradient.place.source} is None")
-        handles = [f"t{i}" for i, lifted in enumerate(self.capture.inputs) if lifted.place.kind == "tensor"]
+        handles = [
+            f"t{i}"
+            for i, lifted in enumerate(self.capture.inputs)
+            if lifted.place.kind == "tensor" and not (lifted.place.name.startswith(SHARED) and lifted.entry not in used)
+        ]
         if len(handles) > 1 and any(lifted.is_changed for lifted in self.capture.inputs):
             place = Place("is", "which of the Tensors are one and the same", "", None)
             self.check(place, f"len({{{', '.join(handles)}}}) == {len(handles)}")
@@ -100,10 +113,17 @@ class Writer:
         if place.kind == "tensor" and lifted is not None:
             self.read_tensor(lifted)
         elif place.kind == "array":
-            if lifted is not None and (lifted.entry in used or source.startswith(("args", "kwargs"))):
+            if lifted is not None and (lifted.entry in used or source.startswith(GIVEN)):
                 self.read_array(place, lifted)
             elif lifted is None or not any(lifted.aliases):
                 self.check(place, f"equal_arrays({source}, {self.constant(value.copy())})")
+        elif place.kind == "scalar" and lifted is not None:
+            i = lifted.index
+            self.check(place, f"(v{i} := {source}).__class__ is {self.constant(type(value))}")
+        elif place.kind == "weak" and lifted is not None:
+            self.read_number(place, lifted, value)
+        elif place.kind == "one":
+            self.check(place, f"{source} is {value}")
         elif place.kind == "is":
             self.check(place, f"{source} is {self.constant(value)}")
         elif place.kind == "class":
@@ -122,21 +142,27 @@ class Writer:
 
     def read_tensor(self, lifted: Input) -> None:
         """Write the check of a Tensor, which leaves it in `t` and its value in `v`."""
-        i = self.index[id(lifted)]
+        i = lifted.index
         history = f"t{i}.history is None"
         if lifted.gradient is not None:
             history = f"(h := t{i}.history).__class__ is Entry and h.primitive is None"
         self.check(
-            lifted.place, f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}"
+            lifted.place,
+            f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}",
         )
 
+    def read_number(self, place: Place, lifted: Input, value: Any) -> None:
+        """Write the check of a number that is read anew."""
+        kinds = self.constant(INTEGERS if isinstance(value, int | np.integer) else FLOATS)
+        self.check(place, f"(v{lifted.index} := {place.source}).__class__ in {kinds}")
+
     def read_array(self, place: Place, lifted: Input) -> None:
-        i = self.index[id(lifted)]
+        i = lifted.index
         self.check(place, f"(v{i} := {place.source}).__class__ is ndarray and {self.fits(lifted, f'v{i}')}")
 
     def fits(self, lifted: Input, source: str) -> str:
         """The check of a value's shape and dtype."""
-        value, i = lifted.lifted, self.index[id(lifted)]
+        value, i = lifted.lifted, lifted.index
         dtype = self.constant(value.dtype)
         return f"{source}.shape == {value.shape} and ((d := v{i}.dtype) is {dtype} or d == {dtype})"
 
@@ -148,38 +174,47 @@ class Writer:
                 self.check(place, f"len({source}) == {len(leaf)}")
             elif lifted is None:
                 self.check(place, f"same({source}, {self.constant(leaf)})")
+            elif isinstance(leaf, np.ndarray):
+                self.read_array(Place("array", place.name + path, source, leaf), lifted)
             else:
-                i = self.index[id(lifted)]
-                if isinstance(leaf, np.ndarray):
-                    self.read_array(Place("array", place.name + path, source, leaf), lifted)
-                else:
-                    kinds = self.constant(INTEGERS if isinstance(leaf, int | np.integer) else FLOATS)
-                    self.check(Place("number", place.name + path, source, leaf), f"(v{i} := {source}).__class__ in {kinds}")
+                self.read_number(Place("weak", place.name + path, source, leaf), lifted, leaf)
 
     def value_of(self, lifted: Input) -> str:
         """The expression of an input's value as the executable takes it."""
-        i = self.index[id(lifted)]
+        i = lifted.index
         return f"v{i} if v{i}.__class__ is ndarray and v{i}.flags.c_contiguous else contiguous(v{i})"
 
     # --- what goes out --------------------------------------------------------------------------------------------
 
     def output(self, x: Tensor) -> str:
         """The expression of an output's value."""
+        return f"outs[{self.position(x)}]"
+
+    def position(self, x: Tensor) -> int:
+        """Which of the outputs a Tensor is."""
         y = self.capture.output_of(x)
-        self.is_followed = self.is_followed or self.capture.is_followed(x)
         key = (id(y.value), y.history)
         if key not in self.places_of_outputs:
             self.places_of_outputs[key] = len(self.outputs)
             self.outputs.append(y)
-        return f"outs[{self.places_of_outputs[key]}]"
+        return self.places_of_outputs[key]
+
+    def history(self, x: Tensor) -> str:
+        """The expression of a Tensor's history, where somebody may call `backward` on it."""
+        if not self.capture.is_followed(x):
+            return "None"
+        self.followed.add(self.position(x))
+        return f"histories[{self.position(x)}]"
 
     def expression(self, x: Any, where: str) -> str:
         """The expression that makes, after each call, what the function had put there when it was traced."""
+        if self.capture.stands_for_number(x):
+            return f"number({self.output(x)}, {'float' if x.dtype.kind == 'f' else 'int'})"
         if x.__class__ is Tensor:
             return self.tensor(x)
         if isinstance(x, np.ndarray):
             return f"{self.constant(x.copy())}.copy()"
-        if isinstance(x, SCALARS) or callable(x) and id(x) in self.walk.seen:
+        if isinstance(x, SCALARS) or (callable(x) and id(x) in self.walk.seen):
             return self.constant(x)
         if x.__class__ in (list, tuple):
             parts = [self.expression(part, f"{where}[{i}]") for i, part in enumerate(x)]
@@ -190,13 +225,13 @@ class Writer:
             return f"{{{', '.join(pairs)}}}"
         if id(x) in self.walk.seen:
             return self.constant(x)
-        parts = tree.split(x)
-        if parts is None:
+        split = tree.split(x)
+        if split is None:
             raise CompileError(
                 f"[compile] {where} is {type(x).__name__}, which a compiled function cannot make anew at each call; "
                 "return Tensors, arrays and numbers, or trees of these"
             )
-        kind, keys, children = parts
+        kind, keys, children = split
         inner = ", ".join(self.expression(child, f"{where}[{key!r}]") for key, child in zip(keys, children, strict=True))
         return f"join({self.constant(kind)}, {self.constant(keys)}, [{inner}])"
 
@@ -204,11 +239,12 @@ class Writer:
         """The expression of a Tensor: the handle that came in, or a new one, the same wherever it stands."""
         lifted = self.capture.by_handle.get(id(x))
         if lifted is not None:
-            return f"t{self.index[id(lifted)]}"
+            return f"t{lifted.index}"
         if id(x) not in self.made:
             name = self.made[id(x)] = f"r{len(self.made)}"
             self.kept.append(x)
-            self.lines.append(f"{name} = handle({self.output(x)})")
+            history = self.history(x)
+            self.lines.append(f"{name} = handle({self.output(x)}{'' if history == 'None' else f', {history}'})")
             if is_watched(x):
                 self.lines.append(f"watch({name})")
                 if x.grad is not None:
@@ -220,8 +256,13 @@ class Writer:
         for i, lifted in enumerate(self.capture.inputs):
             if lifted.place.kind == "tensor" and lifted.is_changed:
                 if lifted.handle.shape != lifted.lifted.shape or lifted.handle.dtype != lifted.lifted.dtype:
-                    raise CompileError(f"[compile] {lifted.place.name} has been given a value of another shape or dtype; make a new Tensor")
+                    raise CompileError(
+                        f"[compile] {lifted.place.name} has been given a value of another shape or dtype; make a new Tensor"
+                    )
                 self.lines.append(f"t{i}.value = {self.output(lifted.handle)}")
+                self.donate(lifted, lifted.handle)
+                if lifted.gradient is None and (history := self.history(lifted.handle)) != "None":
+                    self.lines.append(f"t{i}.history = {history}")
             gradient = lifted.gradient
             if gradient is not None and gradient.written and gradient.current is not gradient.original:
                 value = "None" if gradient.current is None else self.tensor(gradient.current)
@@ -236,7 +277,11 @@ class Writer:
 
     def has_dict(self, place: Place, inside: set[int]) -> bool:
         """Whether the place is an attribute in a dict that is compared as a whole."""
-        return place.access == "attribute" and id(getattr(place.holder, "__dict__", None)) in inside and place.key in place.holder.__dict__
+        return (
+            place.access == "attribute"
+            and id(getattr(place.holder, "__dict__", None)) in inside
+            and place.key in place.holder.__dict__
+        )
 
     def place(self, place: Place) -> None:
         """Write the assignment of a global, a closure's variable or a slot."""
@@ -259,7 +304,8 @@ class Writer:
                     self.lines.append(f"{source}[{i}] = {self.expression(value, f'{name}[{i}]')}")
         elif any(x.__class__ is Tensor and self.capture.knows(x) for part in now for x in tree.leaves(part)):
             raise CompileError(
-                f"[compile] the function puts Tensors into {name}, which grows with each call; return them, and append them outside"
+                f"[compile] the function puts Tensors into {name}, which grows with each call; "
+                "return them, and append them outside"
             )
 
     def changed_numbers(self, place: Place, now: Any) -> None:
@@ -274,64 +320,96 @@ class Writer:
             kind = np.ndarray if isinstance(leaf, np.ndarray) else type(leaf)
             x = x if x.__class__ is Tensor else handle(np.array(x))
             self.lines.append(f"{place.source}{path} = number({self.output(x)}, {self.constant(kind)})")
+            self.donate(lifted, x)
+
+    def donate(self, lifted: Input, x: Tensor) -> None:
+        """Let the new value of what is lifted be written over the old one, if that is large enough to matter."""
+        value, position = lifted.lifted, self.position(x)
+        fits = x.shape == value.shape and x.dtype == value.dtype and value.nbytes >= DONATED
+        if fits and position not in self.donations.values():
+            self.donations[lifted.index] = position
 
     # --- the function ---------------------------------------------------------------------------------------------
 
     def functions(self, inputs: list[Input], result: str, owner: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """`call(args, kwargs)`, and `complete(args, kwargs, handles, outs)`, which is told everything and checks nothing."""
-        self.scope.update(owner=owner, lock=owner.lock, function=owner.function)
+        """`call(args, kwargs)`, and `complete(args, kwargs, handles, values, outs)`, told everything, which checks nothing."""
+        self.scope.update(owner=owner, lock=owner.lock)
         body = [*self.lines, f"return {result}"]
+        if self.followed:
+            parents = "".join(f"{f't{lifted.index}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs)
+            body = [f"histories = owner.follow(({parents}), values, outs)", *body]
         handles = ", ".join(f"t{i}" for i in range(len(self.capture.inputs)))
-        complete = define("complete", "args, kwargs, handles, outs", [f"[{handles}] = handles", *body], self.scope)
-        if self.is_followed:
-            run = ["return function(*args, **kwargs)"]
-        else:
-            values = ", ".join(map(self.value_of, inputs))
-            donated = self.donated(inputs)
-            gathered = ["donate = []", *donated] if donated else []
-            given = f"[{values}], frozenset(donate)" if donated else f"[{values}]"
-            run = [*gathered, "try:", f"    outs = owner.execute({given})", "except Broken:", "    return MISS", *body]
+        complete = define("complete", "args, kwargs, handles, values, outs", [f"[{handles}] = handles", *body], self.scope)
+        donated = self.donated(inputs)
+        gathered = ["donate = []", *donated] if donated else []
+        gathered.append(f"values = [{', '.join(map(self.value_of, inputs))}]")
+        given = "values, frozenset(donate)" if donated else "values"
+        run = [*gathered, "try:", f"    outs = owner.execute({given})", "except Broken:", "    return MISS", *body]
         test = "\n        and ".join(test for _, test, _ in self.checks) or "True"
         steps = ["try:", f"    if not ({test}):", "        return MISS", f"except {ERRORS}:", "    return MISS", *run]
-        if self.lines:
+        if any(not line.startswith("r") for line in self.lines):  # it changes something, rather than only making its result
             steps = ["with lock:", *(f"    {step}" for step in steps)]
         return define("call", "args, kwargs", steps, self.scope), complete
 
     def donated(self, inputs: list[Input]) -> list[str]:
-        """Statements that find which inputs nobody else holds."""
-        return [
-            f"if getrefcount(v{self.index[id(lifted)]}) == 3 and v{self.index[id(lifted)]}.base is None: donate.append({position})"
-            for position, lifted in enumerate(inputs)
-            if lifted.is_changed and lifted.place.kind == "tensor" and lifted.lifted.nbytes >= DONATED
-        ]
+        """Statements that find which inputs nobody else holds: a place, `v` and the argument of the question are three."""
+        lines = []
+        for position, lifted in enumerate(inputs):
+            i = lifted.index
+            if i in self.donations and not self.followed:
+                lines.append(f"if getrefcount(v{i}) == 3 and v{i}.base is None:")
+                lines.append(f"    donate.append({position})")
+        return lines
 
-    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        """What differs in this call, in words; None if nothing does."""
+    def donations_of(self, inputs: list[Input]) -> dict[int, int]:
+        """Which output may be written into which input of the tape."""
+        found = {position: self.donations.get(lifted.index) for position, lifted in enumerate(inputs)}
+        return {} if self.followed else {position: output for position, output in found.items() if output is not None}
+
+    def close(self) -> None:
+        """Let go of what is needed for writing alone."""
+        self.made.clear()
+        self.kept.clear()
+        self.outputs.clear()
+        self.places_of_outputs.clear()
+        self.numbers.clear()
+        self.capture.close()
+        self.walk.close()
+
+    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str | None, Place | None]:
+        """What differs in this call, in words, and where; None if nothing does."""
         scope = dict(self.scope, args=args, kwargs=kwargs)
         for name, test, place in self.checks:
             try:
                 if not eval(test, scope):
-                    return name_of_change(name, place, args, kwargs, self.scope)
+                    return name_of_change(name, place, scope), place
             except (LookupError, AttributeError, TypeError, ValueError):
-                return name
-        return None
+                return f"{name} is not there any more", place
+        return None, None
 
 
 ERRORS = "(LookupError, AttributeError, TypeError, ValueError)"
 
 
-def name_of_change(name: str, place: Place, args: Any, kwargs: Any, scope: dict[str, Any]) -> str:
+def name_of_change(name: str, place: Place, scope: dict[str, Any]) -> str:
     """A place, what stood there, and what stands there now."""
+    if place.kind == "absent":
+        return f"{name} is there now"
+    if not place.source:
+        return f"it has changed {name}"
     try:
-        now = eval(place.source, dict(scope, args=args, kwargs=kwargs))
-    except (LookupError, AttributeError, TypeError, ValueError, SyntaxError, NameError):
-        return name
-    return f"{name} was {shown(place.value)} and is {shown(now)}"
+        now = eval(place.source, scope)
+        now = len(now) if place.kind == "length" else list(now) if place.kind == "keys" else now
+    except (LookupError, AttributeError, TypeError, ValueError):
+        return f"{name} is not there any more"
+    what = f"the length of {name}" if place.kind == "length" and not name.startswith("the ") else name
+    if place.kind == "array" and shown(now) == shown(place.value):
+        return f"the contents of {name} have changed"
+    return f"{what} was {shown(place.value)} and is {shown(now)}"
 
 
 def shown(x: Any) -> str:
     """A value in a message."""
     if x.__class__ is Tensor or isinstance(x, np.ndarray):
-        return f"{x.dtype}{list(x.shape)}"
+        return repr(Seen(x))
     return repr(x)[:60]
-

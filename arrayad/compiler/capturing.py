@@ -12,27 +12,41 @@ from typing import Any
 
 import numpy as np
 
-from arrayad import tree
 from arrayad.compiler.watching import Place, Walk
 from arrayad.errors import CompileError, describe, user_line
 from arrayad.modes import Switch, no_grad
-from arrayad.primitives.casting import constant, identity
+from arrayad.primitives.arithmetic import add, divide, multiply, negative, subtract
+from arrayad.primitives.casting import astype, constant, identity
+from arrayad.primitives.exponential import power
 from arrayad.shaped import Bundle, aval, is_abstract
 from arrayad.tape import LEAF, Entry, Leaf, Trace, Traced, collect, next_serial, recorded
 from arrayad.tensor import INDEX, TRUTH, Gradient, Tensor, handle, input_entry, is_watched
+
+ARITHMETIC = frozenset(row.primitive for row in (add, subtract, multiply, divide, power, negative))  # type: ignore[attr-defined]
+"""Of Python numbers these make Python numbers."""
 
 
 class OutsideError(Exception):
     """The function uses what an older transform follows: it must run as it stands, for that transform's sake."""
 
 
+class Seen:
+    """A Tensor or an array in words, once it has been let go of."""
+
+    def __init__(self, x: Any) -> None:
+        self.text = f"{x.dtype}{list(x.shape)}" + (" that requires grad" if x.__class__ is Tensor and is_watched(x) else "")
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class Input:
     """What was lifted: where it stands, its handle in the trace, its entry, and how both were before."""
 
-    __slots__ = ("aliases", "entry", "gradient", "handle", "history", "lifted", "place", "value", "was")
+    __slots__ = ("aliases", "entry", "gradient", "handle", "history", "index", "lifted", "place", "value", "was")
 
-    def __init__(self, place: Place, lifted: Tensor, was: Any) -> None:
-        self.place, self.handle, self.was = place, lifted, was
+    def __init__(self, index: int, place: Place, lifted: Tensor, was: Any) -> None:
+        self.index, self.place, self.handle, self.was = index, place, lifted, was
         self.aliases: list[Place] = []
         self.value: Any = lifted.value
         self.lifted: Any = lifted.value
@@ -44,6 +58,13 @@ class Input:
     def is_changed(self) -> bool:
         """Whether the handle has been given another value."""
         return self.handle.value is not self.lifted or recorded(self.handle.history) is not self.entry
+
+    def close(self) -> None:
+        """Let go of the values, and keep their shapes for messages."""
+        for place in (self.place, *self.aliases):
+            if place.value.__class__ is Tensor or isinstance(place.value, np.ndarray):
+                place.value = Seen(place.value)
+        self.handle = self.was = self.value = self.lifted = self.history = self.gradient = None  # type: ignore[assignment]
 
     def restore(self) -> None:
         """Give the handle back what it had."""
@@ -60,7 +81,7 @@ class TracedGradient(Gradient):
         self.current = original
         self.read = self.written = False
 
-    @property  # type: ignore[override]
+    @property
     def value(self) -> Tensor | None:
         """The gradient as it is now."""
         if not self.written:
@@ -88,6 +109,9 @@ class Capture:
         self.made: dict[int, tuple[Any, Any]] = {}
         self.arrays: dict[int, tuple[Any, Tensor]] = {}
         self.swept: set[Entry] = set()
+        self.numbers: dict[str, Tensor] = {}
+        self.weak: set[Entry] = set()
+        self.is_weak = False
         self.before = {id(x): x for x in gc.get_objects() if type(x) is Tensor}
         self.mode = Switch(capture=self)
 
@@ -97,8 +121,10 @@ class Capture:
             for place in self.walk.places:
                 if place.kind == "tensor":
                     self.lift(place.value, place)
-                elif place.kind == "array":
+                elif place.kind in ("array", "scalar"):
                     self.lift_array(place)
+                elif place.kind == "weak":
+                    self.numbers[place.source] = self.stand_in(place.value, place)
         except BaseException:
             self.__exit__()
             raise
@@ -113,12 +139,16 @@ class Capture:
         for lifted in self.inputs:
             lifted.restore()
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of everything that is needed while tracing alone."""
         self.made.clear()
         self.known.clear()
         self.before.clear()
         self.swept.clear()
+        self.arrays.clear()
+        self.numbers.clear()
+        for lifted in self.inputs:
+            lifted.close()
 
     # --- inputs ---------------------------------------------------------------------------------------------------
 
@@ -135,7 +165,7 @@ class Capture:
         if watched:
             source = f"t{len(self.inputs)}.history.params.value"
             gradient = TracedGradient(self, x.grad, Place("tensor", f"the gradient of {place.name}", source, x.grad))
-        made = self.by_handle[id(x)] = Input(place, x, x)
+        made = self.by_handle[id(x)] = Input(len(self.inputs), place, x, x)
         self.inputs.append(made)
         if id(x.value) in self.made or x.value.__class__ is not np.ndarray:
             x.value = np.array(x.value)
@@ -163,31 +193,62 @@ class Capture:
     def stand_in(self, value: Any, place: Place) -> Tensor:
         """A Tensor of the trace in the place of a number or an array."""
         x = handle(np.array(value))
-        made = Input(place, x, value)
+        made = Input(len(self.inputs), place, x, value)
         made.entry = x.history = self.input_entry(x.value)
         self.inputs.append(made)
+        if value.__class__ in (int, float):
+            self.weak.add(made.entry)
         return x
 
     # --- what operations ask --------------------------------------------------------------------------------------
 
-    def lifted(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def lifted(self, primitive: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The operands of an operation, with Tensors of the trace for what was there before."""
         for x in args:
             if x.__class__ is Tensor:
                 self.settle(x)
-        return tuple(map(self.array, args))
+        args = tuple(map(self.array, args))
+        self.is_weak = False
+        if primitive.takes_weak and self.weak and any(map(self.stands_for_number, args)):
+            return self.beside_weak(primitive, args)
+        return args
+
+    def stands_for_number(self, x: Any) -> bool:
+        """Whether a Tensor stands for a Python number, which takes the dtype of what it meets."""
+        return x.__class__ is Tensor and recorded(x.history) in self.weak
+
+    def beside_weak(self, primitive: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The operands, of which those that stand for Python numbers take the dtype that these would take."""
+        strong = [x.dtype for x in args if hasattr(x, "dtype") and not self.stands_for_number(x)]
+        if not strong:
+            self.is_weak = primitive in ARITHMETIC
+            return args
+        numbers = [0.0 if x.dtype.kind == "f" else 0 for x in args if self.stands_for_number(x)]
+        dtype = np.result_type(*strong, *numbers)
+        return tuple(astype(x, dtype=dtype) if self.stands_for_number(x) and x.dtype != dtype else x for x in args)
+
+    def plain(self, x: Any) -> Any:
+        """A Tensor that stands for a Python number as an array of its own dtype; anything else itself."""
+        if not self.stands_for_number(x):
+            return x
+        return handle(x.value, self.bare(recorded(constant(x).history), x.value))
 
     def array(self, x: Any) -> Any:
         """The Tensor that stands for an array of NumPy's; anything else itself."""
-        if x.__class__ is not np.ndarray:
+        if not isinstance(x, np.ndarray | np.generic):
             return x
         if id(x) in self.arrays:
             return self.arrays[id(x)][1]
-        base = x
-        while base.base is not None:
-            base = base.base
-            if id(base) in self.arrays:
-                return self.part(x, base)
+        if isinstance(x, np.generic):
+            return x
+        if x.base is None or x.size == 0:
+            return x
+        owner, (low, high) = owner_of(x), np.lib.array_utils.byte_bounds(x)
+        for whole, _ in self.arrays.values():
+            if isinstance(whole, np.ndarray) and owner_of(whole) is owner:
+                start, end = np.lib.array_utils.byte_bounds(whole)
+                if start <= low and high <= end:
+                    return self.part(x, whole)
         return x
 
     def part(self, x: Any, base: Any) -> Any:
@@ -195,8 +256,8 @@ class Capture:
         whole = self.arrays[id(base)][1]
         if not base.flags.c_contiguous or base.dtype != x.dtype:
             raise CompileError(
-                f"[compile] at {user_line()} a view of an array came, {describe(x)} of {describe(base)}, that cannot be read anew "
-                "at each call; pass the array as an argument, or make a Tensor of it"
+                f"[compile] at {user_line()} a view of an array came, {describe(x)} of {describe(base)}, that cannot be read "
+                "anew at each call; pass the array as an argument, or make a Tensor of it"
             )
         places = np.arange(base.size, dtype=np.intp).reshape(base.shape)
         offset = (x.__array_interface__["data"][0] - base.__array_interface__["data"][0]) // base.itemsize
@@ -284,6 +345,9 @@ class Capture:
         """Remember which value of the trace this is."""
         if result.__class__ is not Bundle and not is_abstract(result) and self.trace in entry.scopes:
             self.made[id(result)] = result, entry
+            if self.is_weak and result.dtype.kind in "if":
+                self.weak.add(entry)
+            self.is_weak = False
 
     def refuse(self, x: Tensor, asked: str) -> None:
         """Raise where a number is asked of what differs from call to call."""
@@ -317,9 +381,11 @@ class Capture:
         return entry is not None and LEAF in entry.scopes and not is_watched(x) and entry not in self.swept
 
 
-def number_leaves(value: Any) -> list[tuple[str, Any]]:
-    """(path, leaf) of what is lifted of an attribute: its numbers and arrays; truths are told by value."""
-    return [(path, leaf) for path, leaf in tree.paths(value) if is_number(leaf)]
+def owner_of(x: Any) -> Any:
+    """The object that owns an array's memory."""
+    while getattr(x, "base", None) is not None:
+        x = x.base
+    return x
 
 
 def is_number(leaf: Any) -> bool:

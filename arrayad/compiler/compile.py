@@ -6,66 +6,45 @@ import functools
 import threading
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from arrayad import tree
-from arrayad.compiler.calling import MISS, Writer
-from arrayad.compiler.capturing import Capture, Input, OutsideError, is_number
-from arrayad.compiler.executable import Executable
-from arrayad.compiler.lower import UnsupportedError
-from arrayad.compiler.replaying import Replay
-from arrayad.compiler.toolchain import toolchain
-from arrayad.compiler.watching import Walk
+from arrayad.compiler.calling import MISS
+from arrayad.compiler.capturing import OutsideError
+from arrayad.compiler.dimensions import Dimensions
+from arrayad.compiler.specialising import Specialisation, specialised
+from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
-from arrayad.readers.simplify import simplify
-from arrayad.shaped import aval
 from arrayad.tensor import Tensor, is_watched
 from arrayad.tracing import Tape
 from arrayad.transforms.boundary import parameter_names
 
 LIMIT = 16
-"""How many programs a compiled function keeps, and how many it makes before it says that it runs uncompiled."""
+"""How many programs a function may need before it runs uncompiled, and says so; other sizes of named dimensions apart."""
+
+KEPT = 64
+"""How many programs are kept, the last ones."""
 
 TOLD = 3
 """After so many traces each further one says why it was made."""
 
 
-def executable(tape: Tape, donations: Mapping[int, int]) -> Any:
-    """What runs a tape: the one place where the backend is chosen."""
-    if toolchain() is None:
-        return Replay(simplify(tape), donations)
-    try:
-        return Executable(tape, donations)
-    except UnsupportedError:
-        return Replay(simplify(tape), donations)
-
-
-class Specialisation:
-    """One trace of a function: its tape, what runs it, and the function that a call of it comes down to."""
-
-    def __init__(self, function: Callable[..., Any], lock: Any) -> None:
-        self.function, self.lock = function, lock
-        self.tape: Tape
-        self.execute: Any
-        self.call: Callable[..., Any]
-        self.writer: Writer
-
-
 class Compiled:
     """A function that is traced at its first call, and whose tape runs at later ones: what `compile` returns."""
 
-    unwatched = ("specialisations", "lock", "traces", "dynamic", "background", "is_given_up")
+    watched = ("function",)
 
     def __init__(self, function: Callable[..., Any], dynamic: Any = None, background: bool = False) -> None:
         functools.update_wrapper(self, function, updated=())
-        self.function, self.dynamic, self.background = function, dynamic, background
+        self.function, self.background = function, background
+        self.dimensions = Dimensions(dynamic)
         self.specialisations: dict[bool, tuple[Specialisation, ...]] = {False: (), True: ()}
+        self.sizes: set[tuple[int, ...]] = set()
+        self.varying: set[str] = set()
         self.lock = threading.RLock()
-        self.traces = 0
+        self.traces = self.explained = 0
         self.is_given_up = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -91,7 +70,12 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(map(len, self.specialisations.values()))
-        return f"<compiled {getattr(self.function, '__name__', self.function)!s}, {count} programs>"
+        return f"<compiled {self.name}: {count} program{'' if count == 1 else 's'}>"
+
+    @property
+    def name(self) -> str:
+        """What the function is called in messages."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
 
     @property
     def tape(self) -> Tape:
@@ -102,7 +86,13 @@ class Compiled:
         found = [*self.specialisations[False], *self.specialisations[True]]
         if not found:
             raise CompileError("[compile] nothing has been traced; call the compiled function first")
-        return found[0].tape
+        return max(found, key=lambda made: made.number).tape
+
+    def wait(self) -> None:
+        """Wait until what is compiled in the background is ready."""
+        for made in (*self.specialisations[False], *self.specialisations[True]):
+            if made.thread is not None:
+                made.thread.join()
 
     # --- a call that no program fits --------------------------------------------------------------------------------
 
@@ -116,26 +106,49 @@ class Compiled:
                 if result is not MISS:
                     return result
             why = self.reason(args, kwargs, quiet)
-            if len(self.specialisations[quiet]) >= LIMIT:
+            expected = self.is_other_size(args, kwargs)
+            if not expected and self.traces - self.explained >= LIMIT:
                 return self.give_up(args, kwargs, why)
             try:
-                made, result = traced(self.function, args, kwargs, self.lock)
+                made, result = self.specialise(args, kwargs)
             except OutsideError:
                 return self.function(*args, **kwargs)
-            self.specialisations[quiet] = (made, *self.specialisations[quiet])
+            made.number = self.traces
+            self.specialisations[quiet] = (made, *self.specialisations[quiet])[:KEPT]
             self.traces += 1
-            if self.traces > TOLD:
+            self.explained += expected
+            if self.traces - self.explained > TOLD and not expected:
                 self.say(f"has been traced {self.traces} times; this time because {why}")
             return result
 
+    def specialise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, Any]:
+        """Trace the function; numbers that vary are inputs, unless it needs them as what they are."""
+        if not self.varying:
+            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+        try:
+            return specialised(self.function, args, kwargs, self.lock, self.varying, self.background)
+        except OutsideError:
+            raise
+        except Exception:
+            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+
+    def is_other_size(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the call has other sizes of the named dimensions than any before."""
+        sizes = tuple(self.dimensions.sizes(parameter_names(self.function, len(args)), args, kwargs).values())
+        is_new = bool(sizes) and sizes not in self.sizes and bool(self.sizes)
+        self.sizes.add(sizes)
+        return is_new
+
     def reason(self, args: tuple[Any, ...], kwargs: dict[str, Any], quiet: bool) -> str:
-        """Why the program that was used last does not fit."""
+        """Why the program that was used last does not fit; numbers among the arguments that differ are noted."""
         found = self.specialisations[quiet]
         if not found:
             return "it had not been called in this mode of recording"
-        changed = found[0].writer.broken(args, kwargs)
-        if changed is not None:
-            return changed
+        why, place = found[0].writer.broken(args, kwargs)
+        if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
+            self.varying.add(place.source)
+        if why is not None:
+            return why
         places = ", ".join(dict.fromkeys(place for _, _, place in found[0].tape.guards))
         return f"a branch on a value went another way: {places}"
 
@@ -143,14 +156,13 @@ class Compiled:
         """Say that the function is not compiled any more, and run it as it stands."""
         self.is_given_up = True
         self.say(
-            f"has {LIMIT} programs and needs another, because {why}; it runs uncompiled from here on.  Hold in a Tensor what changes "
-            "from call to call, and write where, cond or scan for what depends on values"
+            f"has {LIMIT} programs and needs another, because {why}; it runs uncompiled from here on.  Hold in a Tensor what "
+            "changes from call to call, and write where, cond, scan or while_loop for what depends on values"
         )
         return self.function(*args, **kwargs)
 
     def say(self, what: str) -> None:
-        name = getattr(self.function, "__name__", type(self.function).__name__)
-        warnings.warn(f"[compile] {name} {what}", RuntimeWarning, stacklevel=user_stacklevel())
+        warnings.warn(f"[compile] {self.name} {what}", RuntimeWarning, stacklevel=user_stacklevel())
 
 
 def is_followed(x: Any) -> bool:
@@ -158,143 +170,43 @@ def is_followed(x: Any) -> bool:
     return x.__class__ is Tensor and x.history is not None and not is_watched(x)
 
 
-# --- tracing -----------------------------------------------------------------------------------------------------------
+def compile(f: Callable[..., Any] | None = None, *, dynamic: Any = None, background: bool = False) -> Any:
+    """The function that does what `f` does, by a program that is made of its first run.
 
+    `f` is run once for each structure, shapes and dtypes of its arguments, in a trace that records what it does with Tensors;
+    from then on the program runs in its place.  Tensors that `f` closes over, such as those of modules, optimisers and
+    generators, are inputs of the program, and what `f` does to them, to attributes and to items of containers is done at each
+    call.  Python values that `f` has read are compared at each call: where one has changed, `f` is traced again.  So it is where
+    a branch on a value goes another way.  What has an effect elsewhere, such as `print`, runs when `f` is traced, and only then.
 
-def traced(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], lock: Any
-) -> tuple[Specialisation, Any]:
-    """Run the function once in a trace: the specialisation, and the result of this call."""
-    walk = walked(function, args, kwargs)
-    capture = Capture(walk)
-    numbers: dict[int, list[tuple[str, Any, Input | None]]] = {}
-    try:
-        with capture:
-            lift_numbers(capture, numbers)
-            given, named = stood_in(capture, args, kwargs)
-            result = function(*given, **named)
-            made = Specialisation(function, lock)
-            writer = made.writer = Writer(capture, numbers)
-            expression = writer.expression(result, "the result")
-            writer.changes()
-            for place in walk.places:
-                if place.kind == "lifted":
-                    writer.changed_numbers(place, place.get())
-            tape, inputs = tape_of(capture, writer.outputs)
-    except BaseException:
-        capture.restore()
-        undo(walk)
-        raise
-    outs = [np.asarray(y.value) for y in tape.outputs]
-    values = {id(lifted): lifted.handle for lifted in capture.inputs}
-    writer.read({lifted.entry for lifted in inputs})
-    forget(tape)
-    made.tape = tape
-    made.call, complete = writer.functions(inputs, expression, made)
-    made.execute = None if writer.is_followed else executable(tape, {})
-    capture.restore()
-    for place in walk.places:
-        if place.kind == "lifted":
-            place.set(place.value)
-    finished = complete(args, kwargs, list(values.values()), outs)
-    capture.release()
-    if writer.is_followed:
-        undo(walk)
-        finished = function(*args, **kwargs)
-    return made, finished
+    **Parameters** `f`: a function of trees of arrays and of anything else, a method, a module; without it, the decorator with
+    these options.  `dynamic`: arguments whose sizes vary: a dict from their names to an axis, to axes, or to a dict from axes to
+    names, those of one name being of one length; or True for all.  `background`: do not wait for the compiler, but run the trace
+    by the prebuilt kernels until it is ready.
 
+    **Returns** a `Compiled`: call it as `f`; `.tape` is the program that was traced last, `.traces` how often `f` has been
+    traced, `.wait()` waits for the compiler.
 
-def walked(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Walk:
-    """What the function reaches, once its optimisers have allocated what they remember."""
-    names = parameter_names(function, len(args))
-    walk = Walk(function, args, kwargs, names)
-    waiting = [x for x in walk.seen.values() if hasattr(type(x), "allocate")]
-    if not waiting:
-        return walk
-    for x in waiting:
-        x.allocate()
-    return Walk(function, args, kwargs, names)
+    **Raises** at the call, `CompileError` where `f` asks for a number of a Tensor (`float(x)`, `x.numpy()`), puts Tensors into
+    lists that grow, or reads iterators and random numbers of others; the message says what to write.
 
+    **Example**
 
-def lift_numbers(capture: Capture, numbers: dict[int, list[tuple[str, Any, Input | None]]]) -> None:
-    """Put Tensors of the trace in the places of numbers and arrays in attributes that are declared `lifted`."""
-    for place in capture.walk.places:
-        if place.kind == "lifted":
-            leaves, structure = tree.flatten(place.value)
-            found: list[tuple[str, Any, Input | None]] = [(path, x, None) for path, x in containers(place.value)]
-            inside = []
-            for path, leaf in tree.paths(place.value):
-                x = capture.stand_in(leaf, type(place)("number", place.name + path, "", leaf)) if is_number(leaf) else leaf
-                found.append((path, leaf, capture.inputs[-1] if is_number(leaf) else None))
-                inside.append(x)
-            numbers[id(place)] = found
-            place.set(tree.unflatten(structure, inside))
-
-
-def containers(x: Any, path: str = "") -> list[tuple[str, Any]]:
-    """(path, container) of the lists, tuples and dicts in a tree, outer ones first."""
-    if x.__class__ not in (list, tuple, dict):
-        return []
-    items = x.items() if x.__class__ is dict else enumerate(x)
-    return [(path, x), *(found for key, part in items for found in containers(part, f"{path}[{key!r}]"))]
-
-
-def stood_in(capture: Capture, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments with Tensors of the trace for arrays of NumPy's."""
-    if not any(isinstance(x, np.ndarray) for x in tree.leaves((args, kwargs))):
-        return args, kwargs
-    return tuple(tree.map(capture.array, arg) for arg in args), {key: tree.map(capture.array, arg) for key, arg in kwargs.items()}
-
-
-def tape_of(capture: Capture, outputs: list[Any]) -> tuple[Tape, list[Input]]:
-    """The tape of what the function did, and its inputs: the arguments' arrays, then what else it uses."""
-    tape = Tape([lifted.entry for lifted in capture.inputs], outputs, tree.flatten(list(outputs))[1], capture.trace, [], [])
-    operands = [*(x for entry in tape.entries for x in entry.inputs), *tape.outputs, *(operand for operand, _, _ in tape.guards)]
-    used = {x.history for x in operands if x.__class__ is Tensor and x.history is not None}
-    given = [lifted for lifted in capture.inputs if lifted.place.source.startswith(("args", "kwargs"))]
-    rest = [lifted for lifted in capture.inputs if lifted.entry in used and lifted not in given]
-    inputs = [*given, *rest]
-    tape.inputs = [lifted.entry for lifted in inputs]
-    tape.names = [lifted.place.name.removeprefix("argument ") for lifted in inputs]
-    tape.values = [None] * len(inputs)
-    return tape, inputs
-
-
-def forget(tape: Tape) -> None:
-    """Let go of the values that the trace went through: the tape keeps what it is, not what it computed."""
-    members = [
-        x for entry in tape.entries for x in entry.inputs if x.__class__ is Tensor and x.history is not None
-    ] + [y for y in (*tape.outputs, *(operand for operand, _, _ in tape.guards)) if y.history is not None]
-    for x in members:
-        x.value = aval(x.value)
-    for entry in tape.entries:
-        entry.residuals = None
-
-
-def undo(walk: Walk) -> None:
-    """Put everything that the walk found back in its place."""
-    for container in walk.containers:
-        now, before = container.now, container.before
-        if isinstance(before, dict):
-            for key in [key for key in now if key not in before and key not in container.apart]:
-                del now[key]
-            now.update(before)
-        elif isinstance(before, list):
-            now.clear()
-            now.extend(before)
-    for place in walk.places:
-        if place.access is not None and place.kind != "absent" and place.get() is not place.value:
-            if place.access != "item" or not isinstance(place.holder, list):
-                place.set(place.value)
-
-
-def compile(
-    f: Callable[..., Any] | None = None, *, dynamic: Any = None, background: bool = False
-) -> Any:
-    """The function that does what `f` does, by a program made of its first run."""
+    >>> import arrayad as ad
+    >>> w = ad.tensor(1.0, requires_grad=True)
+    >>> optimizer = ad.optim.SGD([w], lr=0.25)
+    >>> @ad.compile
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = (w * x) ** 2
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step(ad.tensor(1.0)), step(ad.tensor(1.0)), w, step.traces
+    (Tensor(1.), Tensor(0.25), Tensor(0.25, requires_grad=True), 1)
+    """
     if f is None:
         return functools.partial(compile, dynamic=dynamic, background=background)
     if not callable(f):
         raise TypeError(f"[compile] {type(f).__name__} came; a function is needed")
     return f if isinstance(f, Compiled) else Compiled(f, dynamic, background)
-

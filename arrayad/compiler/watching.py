@@ -13,7 +13,7 @@ import random
 import sys
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,26 +23,42 @@ from arrayad.primitive import Primitive
 from arrayad.tensor import Tensor
 from arrayad.tracing import STATE
 
-
 SCALARS = (int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 FOREIGN = frozenset((*sys.stdlib_module_names, "arrayad", "numpy", "builtins"))
 UNSEEN = frozenset(("getattr", "vars", "__dict__", "asdict", "astuple", "attrgetter", "fields"))
 """Names through which code reads attributes whose names it does not spell."""
+SHARED = "the library's"
+"""How the names begin of places that programs may read without naming them."""
+
+GIVEN = ("args", "kwargs")
+"""How the expressions begin of what hangs on the arguments."""
+
 GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"))
 STREAMS = (random.Random, np.random.Generator, np.random.RandomState)
-ITERATORS = (types.GeneratorType, type(iter(())), type(iter([])), type(iter({})), type(iter(range(0))), map, zip, filter, enumerate)
+ITERATORS: tuple[type, ...] = (
+    types.GeneratorType,
+    type(iter(())),
+    type(iter([])),
+    type(iter({})),
+    type(iter(range(0))),
+    map,
+    zip,
+    filter,
+    enumerate,
+)
 
 
 class Place:
     """Where something stands that the function reads.
 
-    `source` is the Python expression that reads it, over the constants of the walk and the arguments of the call; `kind` what
-    is asked of it: "tensor" and "array" are read anew; "number" is read anew as an array, of objects that declare it `lifted`;
-    "same" is compared by value, "is" by identity, "class", "length" and "keys" by these.  `holder`, `key` and `access` tell how
-    it is assigned: as an "item", an "attribute" or a "cell"; not at all where `access` is None.
+    `source` is the Python expression that reads it, over the constants of the walk and the arguments of the call; `kind` what is
+    asked of it: "tensor", "array" and "scalar", an argument that is a scalar of NumPy's, are read anew; "weak" is a number among
+    the arguments that varies, and "lifted" an attribute declared so, whose numbers are read anew as arrays; "same" is compared
+    by value, "is" by identity, "one" with what stands elsewhere, "class", "length" and "keys" by these.  `holder`, `key` and
+    `access` tell how it is assigned: as an "item", an "attribute" or a "cell"; not at all where `access` is None.
     """
 
-    __slots__ = ("access", "expected", "holder", "key", "kind", "name", "source", "value")
+    __slots__ = ("access", "holder", "key", "kind", "name", "source", "value")
 
     def __init__(
         self, kind: str, name: str, source: str, value: Any, holder: Any = None, key: Any = None, access: str | None = None
@@ -120,15 +136,21 @@ class Walk:
     """
 
     def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], parameters: Sequence[str] = ()
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        parameters: Sequence[str] = (),
+        varying: Collection[str] = (),
     ) -> None:
+        self.varying = varying
         self.names: frozenset[str] = frozenset()
         while True:  # until no code is found that names further attributes
             before = self.names
             self.start()
             self.visit(function, getattr(function, "__name__", "function"), self.constant(function), fixed=True)
             for i, state in enumerate(STATE):
-                self.visit(state, f"the shared {type(state).__name__.lower()} {i}", self.constant(state), fixed=True)
+                self.visit(state, f"{SHARED} {type(state).__name__.lower()} {i}", self.constant(state), fixed=True)
             self.look("length", "the number of arguments", "args", args)
             for i, arg in enumerate(args):
                 self.visit(arg, f"argument {parameters[i] if i < len(parameters) else i}", f"args[{i}]")
@@ -143,8 +165,17 @@ class Walk:
         self.scope: dict[str, Any] = {}
         self.places: list[Place] = []
         self.seen: dict[int, Any] = {}
+        self.given: dict[int, str] = {}
         self.containers: list[Container] = []
         self.classes: set[int] = set()
+
+    def close(self) -> None:
+        """Let go of the arguments, and of what is needed while tracing alone."""
+        self.containers.clear()
+        self.seen.clear()
+        for place in self.places:
+            if place.source.startswith(GIVEN):
+                place.holder = None
 
     def constant(self, value: Any) -> str:
         """The name of a constant."""
@@ -171,6 +202,10 @@ class Walk:
             self.look("tensor", name, source, x, *how)
         elif isinstance(x, np.ndarray):
             self.look("array", name, source, x, *how)
+        elif kind in (int, float) and source in self.varying:
+            self.look("weak", name, source, x, *how)
+        elif isinstance(x, np.generic) and not fixed and x.dtype.kind in "iufc":
+            self.look("scalar", name, source, x, *how)
         elif isinstance(x, SCALARS):
             if how or not fixed:
                 self.look("same", name, source, x, *how)
@@ -181,8 +216,7 @@ class Walk:
             )
         elif isinstance(x, ITERATORS):
             raise CompileError(
-                f"[compile] {name} is a {kind.__name__}, which would be read at tracing only; "
-                "pass what it gives as an argument"
+                f"[compile] {name} is a {kind.__name__}, which would be read at tracing only; pass what it gives as an argument"
             )
         elif fixed or isinstance(x, types.FunctionType | types.MethodType | types.ModuleType | type | functools.partial):
             self.visit_fixed(x, name, source, *how)
@@ -191,7 +225,7 @@ class Walk:
 
     def visit_fixed(self, x: Any, name: str, source: str, *how: Any) -> None:
         """What is known by identity: guard that, then go on from the object itself."""
-        if how or source.startswith(("args", "kwargs")):
+        if how or source.startswith(GIVEN):
             self.look("is", name, source, x, *how)
         if id(x) not in self.seen:
             self.seen[id(x)] = x
@@ -200,10 +234,10 @@ class Walk:
     def visit_given(self, x: Any, name: str, source: str) -> None:
         """What is known by class and contents."""
         self.look("class", name, source, x)
-        if id(x) in self.seen:  # one object in two places, or a circle: the same is needed again
-            self.look("is", name, source, x)
+        if id(x) in self.given:  # one object in two places, or a circle: the same is needed again
+            self.look("one", name, source, self.given[id(x)])
             return
-        self.seen[id(x)] = x
+        self.given[id(x)], self.seen[id(x)] = source, x
         self.inside(x, name, source, False)
 
     def inside(self, x: Any, name: str, source: str, fixed: bool) -> None:
@@ -244,29 +278,33 @@ class Walk:
 
     def function(self, f: types.FunctionType, name: str, source: str) -> None:
         """A function of Python: its code, defaults, cells, and the globals that it loads."""
-        foreign = is_foreign(f.__module__)
+        foreign = is_foreign(f.__globals__.get("__name__"))  # its `__module__` may be that of what it wraps
         if not foreign:
             self.look("is", f"the code of {name}", f"{source}.__code__", f.__code__, f, "__code__", None)
         for part in () if foreign else (f.__defaults__, f.__kwdefaults__):
             if part is not None:
                 word = "__defaults__" if part is f.__defaults__ else "__kwdefaults__"
                 self.visit(part, f"a default of {name}", f"{source}.{word}", f, word, None, fixed=True)
+        space = {} if foreign else {key: value for key, value in f.__dict__.items() if key in self.names}
+        for key, value in space.items():
+            self.visit(value, f"{name}.{key}", f"{source}.__dict__[{key!r}]", f.__dict__, key, "item", fixed=True)
         for variable, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            self.cell(cell, variable, self.constant(cell))
+            self.cell(cell, variable, self.constant(cell), guarded=not foreign)
         if not foreign:
             loaded, attributes = names_in(f.__code__)
             self.names |= attributes
             self.globals(f.__globals__, loaded)
 
-    def cell(self, cell: Any, name: str, source: str) -> None:
-        """What a closure holds; nothing where it is not yet assigned."""
+    def cell(self, cell: Any, name: str, source: str, guarded: bool = True) -> None:
+        """What a closure holds; nothing where it is not yet assigned.  This library's own are never assigned again."""
         try:
             value = cell.cell_contents
         except ValueError:
             return
         if id(cell) not in self.seen:
             self.seen[id(cell)] = cell
-            self.visit(value, name, f"{source}.cell_contents", cell, None, "cell", fixed=True)
+            how = (cell, None, "cell") if guarded else ()
+            self.visit(value, name, f"{source}.cell_contents", *how, fixed=True)
 
     def globals(self, space: dict[str, Any], loaded: frozenset[str]) -> None:
         """The globals of these names, each once."""
@@ -321,8 +359,13 @@ class Walk:
             before = {key: value for key, value in space.items() if key not in lifted}
             self.containers.append(Container(space, before, name, f"{source}.__dict__", lifted))
         skipped = getattr(type(x), "unwatched", ())
+        only = getattr(type(x), "watched", None)
         for key, value in list(space.items()):
-            if key in skipped or (chosen and key not in self.names and not self.reaches_all()):
+            if (
+                key in skipped
+                or (only is not None and key not in only)
+                or (chosen and key not in self.names and not self.reaches_all())
+            ):
                 continue
             path = f"{name}.{key}"
             reads = f"{source}.{key}" if str(key).isidentifier() else f"{source}.__dict__[{key!r}]"
@@ -334,12 +377,17 @@ class Walk:
             self.class_values(x, space, name, source)
 
     def class_values(self, x: Any, space: dict[str, Any], name: str, source: str) -> None:
-        """Values that an object has of its class: read from the object, lest an attribute of its own comes to hide them."""
+        """What an object has of its class, and what no attribute of its own may come to hide."""
+        seen = set(space)
         for owner in type(x).__mro__:
-            if not is_foreign(owner.__module__):
-                for key, value in vars(owner).items():
-                    if key in self.names and key not in space and isinstance(value, SCALARS) and not key.startswith("__"):
-                        self.look("same", f"{name}.{key}", f"{source}.{key}", getattr(x, key))
+            for key, value in vars(owner).items():
+                if key in seen or key.startswith("__") or not (key in self.names or key == "forward"):
+                    continue
+                seen.add(key)
+                if isinstance(value, types.FunctionType) and (key == "forward" or not is_foreign(owner.__module__)):
+                    self.look("absent", f"{name}.{key}", f"{key!r} not in {source}.__dict__", None)
+                elif isinstance(value, SCALARS) and not is_foreign(owner.__module__):
+                    self.look("same", f"{name}.{key}", f"{source}.{key}", getattr(x, key))
 
 
 def slots_of(owner: type) -> Iterator[str]:

@@ -84,7 +84,7 @@ class Program:
         """The program of `function`, which is made of this one, by shapes; made once for each key."""
         if key not in self.derived:
             with enable_grad():
-                self.derived[key] = Program(record(function, list(avals)), primal)
+                self.derived[key] = type(self)(record(function, list(avals)), primal)
         return self.derived[key]
 
     # --- what depends on what -------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def asarray(data: Any, dtype: Any = None, copy: bool | None = None) -> Tensor:
     """
     capture = capturing()
     if capture is not None:
-        data = capture.array(data)
+        data = capture.plain(capture.array(data))
     if isinstance(data, list | tuple) and any(True for _ in tensors_in(data)):
         data = stacked([asarray(part) for part in data])
     if data.__class__ is not Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad import kernels
 from arrayad.functions.creation import zeros_like
-from arrayad.optim.optimizer import Optimizer, beside, refuse_below
+from arrayad.optim.optimizer import Optimizer, refuse_below
 from arrayad.primitives.arithmetic import sqrt, square
 from arrayad.tensor import Tensor
 
@@ -78,14 +78,13 @@ class Adam(Optimizer):
             state.update(mean=zeros_like(p), square=zeros_like(p))
         kept = p
         if self.decoupled:
-            kept = p * beside(1.0 - self.lr * self.weight_decay, p)
+            kept = p * (1.0 - self.lr * self.weight_decay)
         else:
-            g = g + beside(self.weight_decay, p) * p
-        state["mean"] = m = state["mean"] + beside(1.0 - beta1, p) * (g - state["mean"])
-        state["square"] = v = beside(beta2, p) * state["square"] + beside(1.0 - beta2, p) * square(g)
-        rate = self.lr / (1.0 - beta1**step)
-        root = beside((1.0 - beta2**step) ** 0.5, p)
-        return kept - beside(rate, p) * (m / (sqrt(v) / root + beside(self.eps, p)))
+            g = g + self.weight_decay * p
+        state["mean"] = m = state["mean"] + (1.0 - beta1) * (g - state["mean"])
+        state["square"] = v = beta2 * state["square"] + (1.0 - beta2) * square(g)
+        rate, root = self.lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
+        return kept - rate * (m / (sqrt(v) / root + self.eps))
 
 
 class AdamW(Adam):

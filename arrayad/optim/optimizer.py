@@ -137,11 +137,6 @@ class Optimizer:
         return f"{type(self).__name__}({len(self.params)} parameters, {settings})"
 
 
-def beside(number: Any, p: Tensor) -> Any:
-    """A number in operations with `p`: in the dtype of `p`, as a Python number would be."""
-    return number.astype(p.dtype) if isinstance(number, Tensor) else number
-
-
 def refuse_below(optimizer: Any, low: float, *names: str) -> None:
     """Raise for a hyper-parameter that is less than `low`, or nan."""
     for name in names:

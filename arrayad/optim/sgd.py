@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from arrayad import kernels
-from arrayad.optim.optimizer import Optimizer, beside, refuse_below
+from arrayad.optim.optimizer import Optimizer, refuse_below
 from arrayad.primitives.comparison import greater
 from arrayad.primitives.selection import where
 from arrayad.tensor import Tensor
@@ -67,7 +67,7 @@ class SGD(Optimizer):
         return new
 
     def formula(self, p: Tensor, g: Tensor, state: dict[str, Any], step: Any) -> Tensor:
-        g = g + beside(self.weight_decay, p) * p
+        g = g + self.weight_decay * p
         if self.momentum:
             if "velocity" in state:
                 later = self.momentum * state["velocity"] + (1.0 - self.dampening) * g
@@ -75,7 +75,7 @@ class SGD(Optimizer):
             state["velocity"] = v = g
             if self.nesterov:
                 g = first + self.momentum * v
-        return p - beside(self.lr, p) * g
+        return p - self.lr * g
 
     def memory_needed(self) -> tuple[str, ...]:
         return self.memory if self.momentum else ()
