@@ -3,6 +3,7 @@
 from arrayad.rewrites import (
     copies,
     indexing,
+    loops,
     negation,
     reductions,
     selection,

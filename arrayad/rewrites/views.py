@@ -130,13 +130,13 @@ REPEATED = 1 << 14
 
 
 def is_repeated(value: Any, axis: int) -> bool:
-    """Whether an array is the same all along an axis."""
+    """Whether an array is the same all along an axis, to the bit."""
     if value.shape[axis] < 2 or value.strides[axis] == 0:
-        return bool(value.shape[axis] == 1 or (value.shape[axis] and value.strides[axis] == 0))
-    if value.size > REPEATED or value.dtype.kind not in "biu":
+        return bool(value.shape[axis])
+    if value.size > REPEATED or value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
         return False
-    first = value.take([0], axis)
-    return bool((value == first).all())
+    bits = np.ascontiguousarray(value).view(f"u{value.dtype.itemsize}")
+    return bool((bits == bits.take([0], axis)).all())
 
 
 def without_repetition(m: Match) -> Any:
