@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from arrayad import tree
+from arrayad import asarray, tree
 from arrayad.readers.replay import replay
 from arrayad.shaped import Shaped
 
@@ -29,7 +29,7 @@ def special(aval: Shaped, seed: int, finite: bool = False) -> Any:
 
 def results(tape: Any, operands: list[Any]) -> list[Any]:
     with np.errstate(all="ignore"):
-        return [np.asarray(y) for y in tree.leaves(replay(tape, *operands))]
+        return [np.asarray(y) for y in tree.leaves(replay(tape, *map(asarray, operands)))]
 
 
 def same_bits(x: Any, y: Any) -> bool:

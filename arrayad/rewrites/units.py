@@ -227,3 +227,11 @@ rewrite(
     to=in_order,
     samples=[sample(lambda x: x * 3.0, (3,)), sample(lambda x, y: y + x, (3,), (3,), dtypes=F4)],
 )
+
+rewrite(
+    "Equal terms of a sum are one.",
+    (add, "x", "x"),
+    when=lambda m: m.output.dtype.kind == "f" and is_array(m),
+    to=lambda m: m(multiply, 2.0, m["x"]),
+    samples=[sample(lambda x: x + x, (3,))],
+)

@@ -36,4 +36,4 @@ def test_a_rule_applies_to_its_samples_and_keeps_their_value(rule: Rewrite, samp
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.doc[:40])
 def test_every_rule_has_a_sample_or_belongs_to_rows_that_only_rules_make(rule: Rewrite) -> None:
-    assert rule.samples or all(pattern[0].name in ("recall", "recall_elements", "pick") for pattern in rule.patterns)
+    assert rule.samples or all(pattern[0].name in ("recall", "recall_elements", "pick", "scan") for pattern in rule.patterns)
