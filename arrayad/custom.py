@@ -18,7 +18,7 @@ import numpy as np
 from arrayad import testing, tree
 from arrayad.arbitrary import is_number, stored
 from arrayad.control.program import captures_of
-from arrayad.errors import DerivativeError, ShapeError, describe
+from arrayad.errors import AbstractValueError, DerivativeError, ShapeError, describe
 from arrayad.primitive import Primitive, every_operand, operation
 from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.complex import conjugated
@@ -27,7 +27,7 @@ from arrayad.samples import Samples
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import Traced, recorded
 from arrayad.tensor import Tensor, freeze, handle
-from arrayad.tracing import aval_of, record
+from arrayad.tracing import Tape, aval_of, record
 from arrayad.transforms.batching import vmap
 from arrayad.transforms.boundary import is_array, result_leaves, zeros_like
 from arrayad.transforms.reverse import pullback
@@ -108,6 +108,15 @@ def batch(size: int, operands: Any, batched: Any, *, call: Call) -> Any:
     return custom(*operands, call=call.batched([0 if flag else None for flag in batched]))
 
 
+def inline(*avals: Any, call: Call) -> Tape | None:
+    """The tape of the function by shapes, for programs that nobody differentiates; None where it needs values."""
+    try:
+        tape = record(call.function, list(avals))
+    except AbstractValueError:
+        return None
+    return None if captures_of([tape]) else tape
+
+
 class Row(Primitive):
     """The row of custom functions: its rules may look at all operands, and its kernel is a user's code."""
 
@@ -122,7 +131,7 @@ class Row(Primitive):
 
 
 row = Row("custom", """A function with a derivative rule of the user's: `call` holds both.""", kernel, shape, Samples(cases=[]))
-row.jvp, row.vjp, row.batch = push, pull, batch
+row.jvp, row.vjp, row.batch, row.inline = push, pull, batch, inline
 custom = operation(row)
 
 

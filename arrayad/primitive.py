@@ -53,8 +53,9 @@ class Primitive:
     of the output's (None where not needed).  Rules are written in operations and see a `Shaped` for what was not kept.
     `taylor(order, y, *xs, **params)`, where the JVP would not do, gives the recurrence of the output's series (see `Series`).
     `batch(size, operands, batched, **params)` gives the outputs of a batch of `size` examples, along axis 0: so do the operands
-    that are `batched`, at least one; all examples share the others.  The kernel of a row that `calls_back` runs functions of the
-    user's, whose errors are passed on as they are.
+    that are `batched`, at least one; all examples share the others.  `inline(*avals, **params)`, of a row of several outputs
+    that stands for a program of the user's, gives its tape, None where there is none.  The kernel of a row that `calls_back`
+    runs functions of the user's, whose errors are passed on as they are.
     """
 
     kind = "general"
@@ -80,6 +81,7 @@ class Primitive:
         self.cost: Callable[..., float] = elements_of_output
         self.taylor: Callable[..., Any] | None = None
         self.batch: Callable[..., Any] | None = None
+        self.inline: Callable[..., Any] | None = None
         self.pattern: Callable[..., Any] = functools.partial(everything, self)
         TABLE[name] = self
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from arrayad import tree
+from arrayad import asarray, tree
 from arrayad.readers.replay import replay
 from arrayad.shaped import Shaped
 
 SPECIAL = [0.0, -0.0, 1.5, -2.25, np.inf, -np.inf, np.nan, 0.1, -3.0, 1e-310, 7.0, 2.0**-30, 1.0]
 
 
-def special(aval: Shaped, seed: int) -> Any:
+def special(aval: Shaped, seed: int, finite: bool = False) -> Any:
     """An array in which zeros of both signs, infinities, nan and subnormal numbers meet ordinary ones."""
     rng = np.random.default_rng(seed)
     if aval.dtype.kind == "b":
@@ -21,13 +21,15 @@ def special(aval: Shaped, seed: int) -> Any:
     if aval.dtype.kind in "iu":
         return rng.integers(-3 if aval.dtype.kind == "i" else 0, 4, aval.shape).astype(aval.dtype)
     values = rng.permutation(np.resize(SPECIAL, max(aval.size, len(SPECIAL))))[: aval.size]
+    if finite:
+        return rng.uniform(0.5, 2.0, aval.shape).astype(aval.dtype)  # sums do not cancel
     with np.errstate(under="ignore"):
         return values.reshape(aval.shape).astype(aval.dtype)
 
 
 def results(tape: Any, operands: list[Any]) -> list[Any]:
     with np.errstate(all="ignore"):
-        return [np.asarray(y) for y in tree.leaves(replay(tape, *operands))]
+        return [np.asarray(y) for y in tree.leaves(replay(tape, *map(asarray, operands)))]
 
 
 def same_bits(x: Any, y: Any) -> bool:

@@ -40,9 +40,25 @@ COMPARED = 1 << 16
 def simplify(tape: Tape, *, exact: bool = True, reorder: bool = False) -> Tape:
     """A tape of the same inputs, outputs and guards with fewer and simpler operations.
 
-    The outputs are the same to the bit, signed zeros, nan and infinity included.  With `reorder` sums may be added in another
-    order, in loops above all, which changes their rounding; without `exact` rules apply that hold for real numbers, but not
-    to the last digit or on the whole domain, such as exp(log(x)) = x.
+    The outputs are the same to the bit, signed zeros, nan and infinity included, as far as the kernels of the rows give views and
+    copies of one array the same bits.
+
+    **Parameters** `tape`: of any function, also by shapes; `exact`: whether only rules apply that keep the value; without, also
+    those that hold for real numbers where both sides are defined, but not to the last digit, such as exp(log(x)) = x;
+    `reorder`: whether sums may be added in another order, in loops above all, which changes their rounding.
+
+    **Returns** a tape for running, by `replay` or compiled: a derivative of it may miss what `stop_gradient`, or a rule of the
+    user's, said.
+
+    **Example**
+
+    >>> import arrayad as ad
+    >>> print(simplify(ad.trace(ad.grad(lambda x: ad.sin(x) ** 2))(0.5)).show())
+    w0 = x                f64[]  0.5
+    w1 = sin(w0)          f64[]  0.479426
+    w2 = 2 · w1           f64[]  0.958851
+    w3 = cos(w0)          f64[]  0.877583
+    w4 = w2 · w3          f64[]  0.841471
     """
     programs: dict[int, Any] = {}
     return simplified(tape, Rules(exact, reorder), programs)
@@ -58,6 +74,7 @@ class Rules:
         self.fitting: dict[Any, list[Form]] = {}
         self.applied: Counter[Rewrite] = Counter()
         self.visits = 0
+        self.wishes: dict[Any, list[Any]] = {}
 
     def of(self, row: Any, makers: tuple[Any, ...]) -> list[Form]:
         """The patterns, of rules that are allowed, that a row's operation may fit on operands that these rows have made."""
@@ -150,6 +167,9 @@ class Graph:
             return self.made[key]
         if output is None:
             output = row.shape(*map(aval_of, inputs), **params)
+        if row.inline is not None and (tape := row.inline(*map(aval_of, inputs), **params)) is not None:
+            self.changed = True
+            return Bundle(self.inlined(tape, inputs))
         found = None if key is None else self.computed(row, inputs, params, output)
         if found is None:
             found = self.replaced(row, inputs, params, output, root)
@@ -257,6 +277,17 @@ class Graph:
     def is_alone(self, entry: Any) -> bool:
         """Whether an expression is used in one place alone."""
         return self.uses[entry] <= 1
+
+    def wish(self, entry: Any, part: Any) -> None:
+        """Note that an entry should also give a part of what its program computes, when the next pass comes to it."""
+        wishes = self.rules.wishes.setdefault(entry, [])
+        if part not in wishes:
+            wishes.append(part)
+            self.changed = True
+
+    def wished(self, entry: Any) -> list[Any]:
+        """What the pass before this one has wished of an entry."""
+        return self.rules.wishes.get(entry, [])
 
     def same(self, x: Any, y: Any) -> bool:
         """Whether two expressions are one."""

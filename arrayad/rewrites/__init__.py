@@ -2,8 +2,12 @@
 
 from arrayad.rewrites import (
     copies,
+    exponential,
     indexing,
+    loops,
     negation,
+    products,
+    programs,
     reductions,
     selection,
     units,

@@ -9,6 +9,7 @@ from arrayad.primitives.casting import astype
 from arrayad.primitives.indexing import getitem, put, set_at
 from arrayad.primitives.joining import concat
 from arrayad.primitives.shape import reshape
+from arrayad.rewrites.units import PLUS_ZERO
 from arrayad.rewriting import Match, rewrite, row_of, sample
 from arrayad.tracing import aval_of
 
@@ -141,34 +142,75 @@ rewrite(
 
 
 def side_by_side(m: Match) -> Any:
-    """The joined array of two that are put beside each other and fill the whole, plus 0.0: a sum with 0.0 has no -0.0."""
+    """The joined array of two that are put beside each other, plus 0.0, in its place: a sum with 0.0 has no -0.0."""
     one, other = m.inner
     shape = m.output.shape
     first, second = spans(one.params["index"], shape), spans(other.params["index"], shape)
     if first is None or second is None or not all(span[1] == 1 and span[3] for span in (*first, *second)):
         return None
     apart = [a for a, (p, q) in enumerate(zip(first, second, strict=True)) if p != q]
-    if len(apart) != 1 or any(p[2] != n for a, (p, n) in enumerate(zip(first, shape, strict=True)) if a not in apart):
+    if len(apart) != 1:
         return None
     (axis,) = apart
     (start, _, count, _), (begin, _, number, _) = first[axis], second[axis]
-    if count + number != shape[axis] or (start, begin) not in ((0, count), (number, 0)):
+    if start + count != begin and begin + number != start:
         return None
-    x, y = (m["x"], m["y"]) if start == 0 else (m["y"], m["x"])
-    return m(add, m(concat, x, y, axis=axis), 0.0 if m.output.dtype.kind == "f" else 0)
+    x, y = (m["x"], m["y"]) if start < begin else (m["y"], m["x"])
+    both = m(add, m(concat, x, y, axis=axis), zero_like(m))
+    first[axis] = (min(start, begin), 1, count + number, True)
+    return both if aval_of(both).shape == shape else m(put, both, index=as_index(first), shape=shape)
+
+
+def zero_like(m: Match) -> Any:
+    """The zero that a sum begins with."""
+    return 0.0 if m.output.dtype.kind == "f" else 0
 
 
 rewrite(
-    "A sum of two arrays of zeros, in each of which something stands where the other has none, is the two joined.",
+    "A sum of two arrays of zeros into which something is put side by side is zeros with the two joined.",
     (add, (put, "x"), (put, "y")),
-    when=lambda m: m.output.dtype.kind in "iuf",
+    when=lambda m: m.output.dtype.kind in "iuf" and aval_of(m["x"]).dtype == aval_of(m["y"]).dtype,
     to=side_by_side,
     samples=[
         sample(lambda x, y: put(x, index=(slice(2, 5),), shape=(5,)) + put(y, index=(slice(0, 2),), shape=(5,)), (3,), (2,)),
         sample(
             lambda x, y: put(x, index=(slice(0, 2),), shape=(3, 2)) + put(y, index=(slice(2, 3),), shape=(3, 2)), (2, 2), (1, 2)
         ),
+        sample(lambda x, y: put(x, index=(slice(2, 4),), shape=(5,)) + put(y, index=(slice(1, 2),), shape=(5,)), (2,), (1,)),
     ],
+)
+
+
+def without_zeros(m: Match) -> Any:
+    """The sum with 0.0 of joined arrays, one of which was such a sum."""
+    (joined,) = m.inner
+    parts = []
+    for x in joined.inputs:
+        entry = m.graph.producer(x)
+        inner = None if entry is None or entry.primitive is not row_of(add) else added_to_zero(m, entry)
+        parts.append(x if inner is None else inner)
+    if all(x is y for x, y in zip(parts, joined.inputs, strict=True)):
+        return None
+    return m(add, m(concat, *parts, axis=joined.params["axis"]), zero_like(m))
+
+
+def added_to_zero(m: Match, entry: Any) -> Any:
+    """What is added to 0.0 in a sum, None if it is no such sum."""
+    x, y = entry.inputs
+    for one, other in ((x, y), (y, x)):
+        number = m.graph.uniform(one)
+        if number is not None and PLUS_ZERO.test(number) and aval_of(other) == entry.output:
+            return other
+    return None
+
+
+rewrite(
+    "A sum with 0.0 of joined arrays, one of which has had 0.0 added before.",
+    (add, (concat, ...), PLUS_ZERO),
+    (add, PLUS_ZERO, (concat, ...)),
+    when=lambda m: m.output.dtype.kind == "f" and m.inner[0].output == m.output,
+    to=without_zeros,
+    samples=[sample(lambda x, y: concat(x + 0.0, y, axis=0) + 0.0, (3,), (3,))],
 )
 
 

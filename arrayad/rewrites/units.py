@@ -174,3 +174,64 @@ rewrite(
     samples=[sample(lambda x: power(x, 2.0), (3,))],
     reorders=True,
 )
+
+
+def inner_zero(m: Match) -> Any:
+    """The operands with the sum with 0.0 replaced by what it adds to."""
+    (inner,) = m.inner
+    operands = [m["x"] if m.graph.producer(y) is inner else y for y in m.inputs]
+    return m(add, m(m.row, *operands), 0.0)
+
+
+rewrite(
+    "In a sum 0.0 is added last: a + (x + 0.0) is (a + x) + 0.0, and (x + 0.0) - a likewise.",
+    (add, (add, "x", PLUS_ZERO), "a"),
+    (add, "a", (add, "x", PLUS_ZERO)),
+    (subtract, (add, "x", PLUS_ZERO), "a"),
+    when=lambda m: (
+        m.output.dtype.kind == "f"
+        and m.graph.is_alone(m.inner[0])
+        and not is_constant_number(m, m["a"])
+        and all(aval_of(m[name]).dtype == m.output.dtype for name in ("x", "a"))
+    ),
+    to=inner_zero,
+    samples=[
+        sample(lambda x, y: y + (x + 0.0), (3,), (2, 3)),
+        sample(lambda x, y: (x + 0.0) - y, (3,), (3,), dtypes=F4),
+    ],
+)
+
+
+def is_constant_number(m: Match, x: Any) -> bool:
+    return m.graph.uniform(x) is not None
+
+
+def in_order(m: Match) -> Any:
+    """The operands in their usual order: constants last in sums, first in products; else the older first."""
+    x, y = m.inputs
+    one, other = is_known(x), is_known(y)
+    if one == other:
+        return None if one or x.history.serial <= y.history.serial else m(m.row, y, x)
+    return m(m.row, y, x) if one == (m.row is row_of(add)) else None
+
+
+def is_known(x: Any) -> bool:
+    return not hasattr(x, "history") or x.history is None
+
+
+rewrite(
+    "The operands of sums and products in their usual order, in which equal ones are found.",
+    (add, "x", "y"),
+    (multiply, "x", "y"),
+    when=lambda m: m.output.dtype.kind in "iuf",
+    to=in_order,
+    samples=[sample(lambda x: x * 3.0, (3,)), sample(lambda x, y: y + x, (3,), (3,), dtypes=F4)],
+)
+
+rewrite(
+    "Equal terms of a sum are one.",
+    (add, "x", "x"),
+    when=lambda m: m.output.dtype.kind == "f" and is_array(m),
+    to=lambda m: m(multiply, 2.0, m["x"]),
+    samples=[sample(lambda x: x + x, (3,))],
+)

@@ -10,6 +10,7 @@ from arrayad.elementwise import Elementwise
 from arrayad.primitives.broadcasting import broadcast_to
 from arrayad.primitives.casting import astype
 from arrayad.primitives.exponential import power
+from arrayad.primitives.linear_algebra import matrix_product
 from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.rewriting import Match, rewrite, row_of, sample
 from arrayad.shaped import is_weak
@@ -130,13 +131,13 @@ REPEATED = 1 << 14
 
 
 def is_repeated(value: Any, axis: int) -> bool:
-    """Whether an array is the same all along an axis."""
+    """Whether an array is the same all along an axis, to the bit."""
     if value.shape[axis] < 2 or value.strides[axis] == 0:
-        return bool(value.shape[axis] == 1 or (value.shape[axis] and value.strides[axis] == 0))
-    if value.size > REPEATED or value.dtype.kind not in "biu":
+        return bool(value.shape[axis])
+    if value.size > REPEATED or value.dtype.kind not in "biuf" or value.dtype.itemsize > 8:
         return False
-    first = value.take([0], axis)
-    return bool((value == first).all())
+    bits = np.ascontiguousarray(value).view(f"u{value.dtype.itemsize}")
+    return bool((bits == bits.take([0], axis)).all())
 
 
 def without_repetition(m: Match) -> Any:
@@ -202,4 +203,26 @@ rewrite(
     (astype, (broadcast_to, "x")),
     to=lambda m: m(broadcast_to, m(astype, m["x"], dtype=m.output.dtype), shape=m.output.shape),
     samples=[sample(lambda x: astype(broadcast_to(x, shape=(2, 3)), dtype=np.dtype("float32")), (3,))],
+)
+
+
+def swaps_last(axes: Any) -> bool:
+    """Whether a permutation exchanges the last two axes."""
+    n = len(axes)
+    return n >= 2 and tuple(axes) == (*range(n - 2), n - 1, n - 2)
+
+
+def transposed(m: Match, x: Any) -> Any:
+    """An operand with the last two axes exchanged."""
+    n = aval_of(x).ndim
+    return m(permute_dims, x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+rewrite(
+    "The transpose of a product is the product of the transposes in the other order.",
+    (permute_dims, (matrix_product, "x", "y")),
+    when=lambda m: swaps_last(m.params["axes"]) and m.graph.is_alone(m.inner[0]),
+    to=lambda m: m(matrix_product, transposed(m, m["y"]), transposed(m, m["x"])),
+    samples=[sample(lambda x, y: permute_dims(matrix_product(x, y), axes=(1, 0)), (2, 3), (3, 4))],
+    reorders=True,
 )

@@ -117,6 +117,29 @@ def test_callbacks_run_as_often_as_before() -> None:
     assert len(calls) == 2
 
 
+def test_functions_with_rules_of_their_own_become_what_they_compute() -> None:
+    @ad.custom_vjp
+    def clipped(x: Any) -> Any:
+        return ad.sin(x) * 1.0
+
+    clipped.defvjp(lambda x: (clipped(x), None), lambda _, ct: (ad.clip(ct, -1.0, 1.0),))
+    _, after = simple(lambda x: (clipped(x), ad.grad(lambda x: ad.sum(5.0 * clipped(x)))(x), ad.sin(x)), V)
+    assert "custom" not in names(after) and names(after).count("sin") == 1
+
+
+def test_a_checkpoint_stays_so_that_what_it_computes_again_is_not_kept() -> None:
+    layer = ad.checkpoint(lambda x: ad.tanh(ad.exp(ad.stop_gradient(x) * 1.0 + x)))
+    _, after = simple(ad.value_and_grad(lambda x: ad.sum(layer(layer(x)))), V)
+    assert names(after).count("checkpoint") == 4
+    assert all("stop_gradient" not in names(e.params["body"].tape) for e in after.entries if "body" in e.params)
+
+
+def test_rules_for_real_numbers_apply_where_they_are_asked_for() -> None:
+    tape = ad.trace(lambda x: ad.log(ad.exp(x)) + ad.sqrt(x * x))(V)
+    assert names(simplify(tape)) == ["exp", "log", "square", "sqrt", "add"]
+    assert names(simplify(tape, exact=False)) == ["abs", "add"]
+
+
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
