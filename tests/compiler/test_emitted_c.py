@@ -13,6 +13,7 @@ import pytest
 
 from arrayad.compiler.ctext import ctext
 from arrayad.compiler.pasting import pasted
+from arrayad.kernels import philox
 
 STRICT = "-std=c99 -Wall -Wextra -Wconversion -Werror -pedantic -shared -fPIC"
 FAST = "-O3 -march=native -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off"
@@ -245,3 +246,300 @@ def test_the_texts_are_installed():
     folder = Path(__file__).parents[2] / "arrayad" / "compiler" / "emitted"
     for path in folder.glob("*.h"):
         assert ctext(path.name) == path.read_text(encoding="utf-8")
+
+
+# --- dense linear algebra -------------------------------------------------------------------------------------------
+
+SQUARES = [0, 1, 2, 3, 7, 8, 9, 17, 40]
+KINDS = {"f32": "float", "f64": "double"}
+
+
+def dense_text() -> str:
+    text = pasted([("dense", dtype) for dtype in KINDS])
+    for dtype, T in KINDS.items():
+        work = f"{T} *work, int64_t *pivots"
+        for signature, call in [
+            (f"cholesky_of_{dtype}(int64_t n, {T} *out, const {T} *x, {T} *work)", f"cholesky_{dtype}(n, out, x, work)"),
+            (
+                f"solved_{dtype}(int64_t n, int64_t columns, {T} *out, const {T} *a, const {T} *b, {work})",
+                f"solve_{dtype}(n, columns, out, a, b, work, pivots)",
+            ),
+            (f"inverse_of_{dtype}(int64_t n, {T} *out, const {T} *x, {work})", f"inverse_{dtype}(n, out, x, work, pivots)"),
+        ]:
+            text += exported(f"int64_t {signature}", f"return {call}")
+        text += exported(
+            f"void determinants_{dtype}(int64_t n, {T} *out, const {T} *x, {work})",
+            f"out[0] = det_{dtype}(n, x, work, pivots), slogdet_{dtype}(n, out + 1, out + 2, x, work, pivots)",
+        )
+        text += exported(
+            f"void triangular_{dtype}(int64_t n, int64_t columns, const {T} *t, int64_t row, int64_t column, int lower, "
+            f"int unit, {T} *b)",
+            f"triangular_solve_{dtype}(n, columns, t, row, column, lower, unit, b)",
+        )
+    return text
+
+
+def call(library: ctypes.CDLL, name: str, dtype: str, *arguments: object) -> int:
+    function = getattr(library, f"{name}_{dtype}")
+    function.restype = INTEGER
+    return function(*(pointer(x) if isinstance(x, np.ndarray) else INTEGER(x) for x in arguments))
+
+
+def matrices(n: int, dtype: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A matrix of moderate condition, and the memory that its factors take."""
+    x = np.random.default_rng(seed + n).standard_normal((n, n)) + 2 * np.eye(n)
+    return x.astype(DTYPES[dtype]), np.empty((n, n), DTYPES[dtype]), np.empty(n, np.int64)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("n", SQUARES)
+def test_systems_are_solved_backward_stably(build, n, dtype):
+    library, (a, work, pivots) = build(dense_text()), matrices(n, dtype)
+    eps = np.finfo(a.dtype).eps
+    for columns in (0, 1, 3, 9):
+        b = np.random.default_rng(n).standard_normal((n, columns)).astype(a.dtype)
+        y = np.empty_like(b)
+        assert call(library, "solved", dtype, n, columns, y, a, b, work, pivots) == 0
+        left = a.astype(np.longdouble) @ y - b
+        bound = np.abs(a).sum(axis=1, keepdims=True) * np.abs(y).max(axis=0, initial=0, keepdims=True) + np.abs(b)
+        assert (np.abs(left) <= 4 * (n + 1) * eps * bound).all()
+    inverse = np.empty_like(a)
+    assert call(library, "inverse_of", dtype, n, inverse, a, work, pivots) == 0
+    exact = np.linalg.inv(a.astype(np.float64))
+    np.testing.assert_allclose(
+        inverse, exact, rtol=0, atol=8 * eps * (np.linalg.cond(a) if n else 1) * np.abs(exact).max(initial=0)
+    )
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("n", SQUARES)
+def test_triangles_of_either_kind(build, n, dtype):
+    library, (a, _, _) = build(dense_text()), matrices(n, dtype)
+    a /= np.sqrt(n + 1)
+    a[np.diag_indices(n)] = 1.5
+    for lower in (0, 1):
+        for unit in (0, 1):
+            for turned in (0, 1):
+                t = a.T if turned else a
+                triangle = (np.tril if lower else np.triu)(t, -1 if lower else 1) + (1 if unit else 1.5) * np.eye(n)
+                b = np.random.default_rng(n).standard_normal((n, 4)).astype(a.dtype)
+                y = b.copy()
+                call(library, "triangular", dtype, n, 4, a, *(stride // a.itemsize for stride in t.strides), lower, unit, y)
+                bound = np.abs(triangle) @ np.abs(y) + np.abs(b)
+                assert (np.abs(triangle.astype(np.longdouble) @ y - b) <= (n + 2) * np.finfo(a.dtype).eps * bound).all()
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("n", SQUARES)
+def test_cholesky_reads_both_triangles(build, n, dtype):
+    library, (a, work, _) = build(dense_text()), matrices(n, dtype)
+    x = (a @ a.T + np.eye(n)).astype(a.dtype)
+    skew = np.triu(np.ones((n, n), a.dtype), 1)
+    factor = np.empty_like(x)
+    assert call(library, "cholesky_of", dtype, n, factor, x + skew - skew.T, work) == 0
+    assert (np.triu(factor, 1) == 0).all() and (np.diagonal(factor) > 0).all()
+    product = factor.astype(np.longdouble) @ factor.T.astype(np.longdouble)
+    assert np.abs(product - x).max(initial=0) <= 4 * (n + 1) * np.finfo(a.dtype).eps * np.abs(x).max(initial=1)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_what_is_singular_or_indefinite_is_named(build, dtype):
+    library = build(dense_text())
+    a, work, pivots = matrices(12, dtype)
+    y, three = np.empty_like(a), np.empty(3, a.dtype)
+    a[:, 9] = 0
+    assert call(library, "solved", dtype, 12, 12, y, a, a, work, pivots) == 10
+    assert call(library, "inverse_of", dtype, 12, y, a, work, pivots) == 10
+    call(library, "determinants", dtype, 12, three, a, work, pivots)
+    assert three.tolist() == [0.0, 0.0, -np.inf]
+    x = np.eye(12, dtype=a.dtype)
+    for bad in (0.0, -1.0, np.nan):
+        x[4, 4] = bad
+        assert call(library, "cholesky_of", dtype, 12, y, x, work) == 5
+    assert call(library, "solved", dtype, 12, 12, y, x, x, work, pivots) == 0  # nan is no zero, as in LAPACK
+    assert np.isnan(y[4]).all()
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("n", SQUARES)
+def test_determinants(build, n, dtype):
+    library, (a, work, pivots) = build(dense_text()), matrices(n, dtype)
+    found = np.empty(3, a.dtype)
+    for x in (a, a[::-1].copy(), -a):
+        call(library, "determinants", dtype, n, found, x, work, pivots)
+        sign, logarithm = np.linalg.slogdet(x.astype(np.float64))
+        slack = 40 * (n + 1) * np.finfo(a.dtype).eps
+        assert found[1] == sign
+        np.testing.assert_allclose(found[2], logarithm, rtol=slack, atol=slack)
+        np.testing.assert_allclose(found[0], sign * np.exp(logarithm), rtol=slack)
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [("f32", 100), ("f64", 900)])
+def test_a_determinant_neither_over_nor_underflows_on_the_way(build, dtype, exponent):
+    diagonal = np.ldexp(
+        np.array([1, 1, 1, 3, 1, 1, 1, -5], DTYPES[dtype]),
+        [exponent, exponent, -exponent, 0, *[-exponent, exponent], -exponent, 0],
+    )
+    found, work, pivots = np.empty(3, diagonal.dtype), np.empty((8, 8), diagonal.dtype), np.empty(8, np.int64)
+    call(build(dense_text()), "determinants", dtype, 8, found, np.diag(diagonal), work, pivots)
+    assert found[0] == -15
+    call(build(dense_text()), "determinants", dtype, 2, found, np.diag(diagonal[:2]), work, pivots)
+    assert found[0] == np.inf
+
+
+# --- along an axis ------------------------------------------------------------------------------------------------------
+
+SHAPES_3D = [(1, 1, 1), (2, 5, 3), (1, 40, 1), (3, 1000, 1), (2, 7, 600), (0, 3, 2), (2, 3, 0)]
+
+
+def axis_text() -> str:
+    reductions = ("sum", "prod", "max", "min", "argmax", "argmin")
+    text = pasted([(name, dtype) for name in (*reductions, "scans") for dtype in KINDS])
+    for dtype, T in KINDS.items():
+        for name in reductions:
+            text += exported(
+                f"void {name}_of_{dtype}(int64_t outer, int64_t n, int64_t inner, int64_t group, void *out, const void *x)",
+                "const struct axis_job job = {outer, n, inner, group, out, x};\n"
+                f"    for (int64_t part = parts_of(&job); part-- > 0;)\n        {name}_part_{dtype}(&job, part)",
+            )
+        each = "for (int64_t o = 0; o < outer; ++o)\n        for (int64_t j = 0; j < inner; j += 3)\n            "
+        place = "o * n * inner + j"
+        width = "inner - j < 3 ? inner - j : 3"
+        sizes = "int64_t outer, int64_t n, int64_t inner, int64_t reverse"
+        for name in ("cumulative_sum", "cumulative_prod"):
+            text += exported(
+                f"void {name}_of_{dtype}({sizes}, {T} *out, const {T} *x)",
+                f"{each}{name}_{dtype}(n, inner, {width}, reverse != 0, out + {place}, x + {place})",
+            )
+        text += exported(
+            f"void recurrence_of_{dtype}({sizes}, {T} *out, const {T} *a, const {T} *b)",
+            f"{each}recurrence_{dtype}(n, inner, {width}, reverse != 0, out + {place}, a + {place}, b + {place})",
+        )
+    return text
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("shape", SHAPES_3D, ids=str)
+def test_reductions(build, shape, dtype):
+    library, rng = build(axis_text()), np.random.default_rng(sum(shape))
+    for special in (False, True):
+        x = rng.uniform(0.9, 1.1, shape).astype(DTYPES[dtype])
+        if special:
+            x[rng.random(shape) < 0.2] = np.nan
+            x[rng.random(shape) < 0.2] = 1.0  # ties
+        for name in ("sum", "prod", "max", "min", "argmax", "argmin"):
+            function = getattr(np, name)
+            for group in (1, 1000):
+                expected = function(x.astype(np.float64), axis=1)
+                found = np.empty(expected.shape, np.int64 if name[:3] == "arg" else x.dtype)
+                call(library, f"{name}_of", dtype, *shape, group, found, x)
+                if name in ("sum", "prod"):
+                    np.testing.assert_allclose(found, expected, rtol=(shape[1] if name == "prod" else 40) * np.finfo(x.dtype).eps)
+                else:
+                    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("reverse", [0, 1])
+@pytest.mark.parametrize("shape", SHAPES_3D, ids=str)
+def test_scans(build, shape, reverse, dtype):
+    library, rng = build(axis_text()), np.random.default_rng(sum(shape))
+    a, b = (rng.uniform(0.5, 1.1, shape).astype(DTYPES[dtype]) for _ in range(2))
+    way = slice(None, None, -1 if reverse else 1)
+    expected = np.zeros_like(b)
+    before = np.zeros_like(b[:, :1])
+    for i in range(shape[1])[way]:
+        before = a[:, i : i + 1] * before + b[:, i : i + 1]
+        expected[:, i : i + 1] = before
+    found = np.empty_like(b)
+    call(library, "recurrence_of", dtype, *shape, reverse, found, a, b)
+    np.testing.assert_array_equal(found, expected)
+    for name, function in (("cumulative_sum", np.cumsum), ("cumulative_prod", np.cumprod)):
+        call(library, f"{name}_of", dtype, *shape, reverse, found, a)
+        np.testing.assert_array_equal(found, function(a[:, way], axis=1)[:, way])
+        found[...] = a
+        call(library, f"{name}_of", dtype, *shape, reverse, found, found)
+        np.testing.assert_array_equal(found, function(a[:, way], axis=1)[:, way])
+
+
+# --- order --------------------------------------------------------------------------------------------------------------
+
+SORTED = {
+    "f32": (np.float32, "float"),
+    "f64": (np.float64, "double"),
+    "i64": (np.int64, "int64_t"),
+    "bool": (np.bool_, "unsigned char"),
+}
+
+
+def order_text() -> str:
+    text = pasted([("permutation", ""), *(("sorting", dtype) for dtype in SORTED)])
+    for dtype, (_, T) in SORTED.items():
+        text += exported(
+            f"void argsort_of_{dtype}(int64_t outer, int64_t n, int64_t inner, int64_t descending, int64_t *out, const {T} *x, "
+            "uint64_t *buffer)",
+            f"argsort_{dtype}(outer, n, inner, descending != 0, out, x, buffer)",
+        )
+        text += exported(
+            f"void places_{dtype}(int64_t n, const {T} *x, int64_t count, const {T} *values, int64_t right, int64_t *out)",
+            f"searchsorted_{dtype}(n, x, count, values, right != 0, out)",
+        )
+    return text + exported(
+        "void permutation_of(const uint32_t *key, const uint32_t *counter, int64_t n, int64_t *out, uint64_t *buffer)",
+        "philox_fill_permutation(key, counter, n, out, buffer)",
+    )
+
+
+def unordered(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Numbers of any size and sign, and many equal ones; nan, infinities and zeros of both signs where there are such."""
+    rng = np.random.default_rng(sum(shape))
+    if dtype is np.bool_:
+        return rng.random(shape) < 0.5
+    if dtype is np.int64:
+        return rng.choice([*rng.integers(-(2**63), 2**63, 20), *range(-3, 3)], shape)
+    few = [
+        np.nan,
+        -np.nan,
+        np.inf,
+        -np.inf,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-40,
+        *(10.0 ** rng.uniform(-30, 30, 20)),
+        *rng.normal(size=20),
+    ]
+    return rng.choice(few, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", SORTED)
+@pytest.mark.parametrize("shape", [*SHAPES_3D, (2, 33, 2), (1, 3000, 2), (2, 0, 3)], ids=str)
+def test_sorting(build, shape, dtype):
+    library, x = build(order_text()), unordered(shape, SORTED[dtype][0])
+    found, buffer = np.empty(shape, np.int64), np.empty(4 * shape[1] + 1, np.uint64)
+    call(library, "argsort_of", dtype, *shape, 0, found, x, buffer)
+    np.testing.assert_array_equal(found, np.argsort(x, axis=1, kind="stable"))
+    call(library, "argsort_of", dtype, *shape, 1, found, x, buffer)
+    np.testing.assert_array_equal(found, shape[1] - 1 - np.flip(np.argsort(np.flip(x, 1), axis=1, kind="stable"), 1))
+
+
+@pytest.mark.parametrize("dtype", SORTED)
+@pytest.mark.parametrize("n", [0, 1, 2, 100])
+def test_searching(build, n, dtype):
+    library, x, values = build(order_text()), np.sort(unordered((n,), SORTED[dtype][0])), unordered((50,), SORTED[dtype][0])
+    found = np.empty(50, np.int64)
+    for right, side in enumerate(("left", "right")):
+        call(library, "places", dtype, n, x, 50, values, right, found)
+        np.testing.assert_array_equal(found, np.searchsorted(x, values, side=side))
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 128, 1001])
+def test_permutations_are_those_of_numpy(build, n):
+    key, counter = philox.seed_to_key(7), np.array([5, 1, 0, 0], np.uint32)
+    found, buffer = np.empty(n, np.int64), np.empty(3 * n + 1, np.uint64)
+    build(order_text()).permutation_of(*map(pointer, (key, counter)), INTEGER(n), *map(pointer, (found, buffer)))
+    words = philox.philox4x32(key, 5 + 2**32, -(-n // 2))[: 2 * n]
+    np.testing.assert_array_equal(found, philox.permutation(words))
+    assert sorted(found.tolist()) == list(range(n))

@@ -7,9 +7,14 @@
  * FUSED tells whether a * b + c is computed with one rounding: where the machine has an instruction for it. Elsewhere fma()
  * would be a slow call, and the product is rounded. It is the one thing that a result may depend on beside its sizes.
  */
+#ifndef ARRAYAD_HEAD_H
+#define ARRAYAD_HEAD_H
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+#define TYPED(name, dtype) name##_##dtype /* for NAME, whose argument is expanded on the way */
 
 #if defined(__GNUC__) && !defined(PLAIN_C)
 #define EXTENDED
@@ -31,6 +36,15 @@
 #define UNUSED
 #define INLINE inline
 #define ALIGNED
+#endif
+
+/* Says of the loop that follows that what it writes is not what it reads; `restrict` says so of parameters only. */
+#if defined(EXTENDED) && defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(EXTENDED)
+#define INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define INDEPENDENT
 #endif
 
 #if defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
@@ -66,4 +80,6 @@ enum { VECTOR = 16, TILE_ROWS = 6 };
 #if __has_builtin(__builtin_shufflevector)
 #define SHUFFLE __builtin_shufflevector
 #endif
+#endif
+
 #endif

@@ -9,12 +9,12 @@
  * out[r] = sum over p < k of a[r a_row + p] b[p]: in as many partial sums as 128 bytes hold, and those by halves, so that
  * every machine adds in one order, if not in that of matmul.
  */
-enum { NAME(lanes) = 128 / sizeof(T), NAME(lane_vectors) = 128 / VECTOR };
+enum { NAME(dot_lanes) = 128 / sizeof(T), NAME(dot_vectors) = 128 / VECTOR };
 
 static INLINE T NAME(sum_of_lanes)(NAME(vector) *sums)
 {
     T lanes[NAME(width)] ALIGNED;
-    for (int half = NAME(lane_vectors) / 2; half > 0; half /= 2)
+    for (int half = NAME(dot_vectors) / 2; half > 0; half /= 2)
         for (int v = 0; v < half; ++v)
             sums[v] = NAME(plus)(sums[v], sums[v + half]);
     NAME(store)(lanes, sums[0]);
@@ -26,20 +26,20 @@ static INLINE T NAME(sum_of_lanes)(NAME(vector) *sums)
 
 static INLINE void NAME(dots)(const int rows, int64_t k, const T *a, int64_t a_row, const T *b, T *out)
 {
-    NAME(vector) sums[2][NAME(lane_vectors)];
+    NAME(vector) sums[2][NAME(dot_vectors)];
     T x[NAME(width)] ALIGNED, y[NAME(width)] ALIGNED;
     for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < NAME(lane_vectors); ++v)
+        for (int v = 0; v < NAME(dot_vectors); ++v)
             sums[r][v] = NAME(spread)(C(0.0));
     int64_t p = 0;
-    for (; p + NAME(lanes) <= k; p += NAME(lanes))
-        for (int v = 0; v < NAME(lane_vectors); ++v) {
+    for (; p + NAME(dot_lanes) <= k; p += NAME(dot_lanes))
+        for (int v = 0; v < NAME(dot_vectors); ++v) {
             const int64_t at = p + v * NAME(width);
             const NAME(vector) right = NAME(load)(b + at);
             for (int r = 0; r < rows; ++r)
                 sums[r][v] = NAME(fma_at)(NAME(load)(a + r * a_row + at), right, sums[r][v]);
         }
-    for (int v = 0; v < NAME(lane_vectors) && p < k; ++v, p += NAME(width)) { /* the rest, with zeros after its end */
+    for (int v = 0; v < NAME(dot_vectors) && p < k; ++v, p += NAME(width)) { /* the rest, with zeros after its end */
         const int64_t left = k - p < NAME(width) ? k - p : NAME(width);
         for (int64_t i = 0; i < NAME(width); ++i)
             y[i] = i < left ? b[p + i] : C(0.0);
