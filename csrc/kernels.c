@@ -11,14 +11,8 @@
 #include <string.h>
 
 #include "exports.h"
+#include "head.h"
 #include "vector_math.h"
-
-/* Says of the loop that follows that what it writes is not what it reads; `restrict` says so of parameters only. */
-#ifdef __clang__
-#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define INDEPENDENT _Pragma("GCC ivdep")
-#endif
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HAS_REGIONS 1

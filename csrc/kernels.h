@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "axes.h"
+
 enum { PART = 16384 }; /* elements of one part, about: 64 to 128 KB for each array, 5 microseconds or more */
 
 /* Operations of ops.def: elements start <= i < stop of rows x cols. */
@@ -21,37 +23,6 @@ struct elementwise_job {
     void *out;
     const void *x[MOST_OPERANDS];
 };
-
-/* Reductions and scans: x[outer][n][inner] in units of one o and one tile of columns, `group` units to a part. */
-enum { TILE = 512 };
-struct axis_job {
-    int64_t outer, n, inner, group;
-    void *out;
-    const void *x;
-};
-
-/* One o and the columns from `column` on: the place of its first result, and of its first element. */
-struct unit {
-    int64_t width, result, element;
-};
-
-static inline int64_t units_of(const struct axis_job *job)
-{
-    return job->outer * ((job->inner + TILE - 1) / TILE);
-}
-
-static inline struct unit unit_of(const struct axis_job *job, int64_t u)
-{
-    int64_t tiles = (job->inner + TILE - 1) / TILE, o = u / tiles, column = u % tiles * TILE;
-    int64_t width = job->inner - column < TILE ? job->inner - column : TILE;
-    return (struct unit){width, o * job->inner + column, o * job->n * job->inner + column};
-}
-
-static inline int64_t last_unit(const struct axis_job *job, int64_t part)
-{
-    int64_t units = units_of(job), last = (part + 1) * job->group;
-    return last < units ? last : units;
-}
 
 /* Operations on rows, `group` rows to a part. */
 struct row_job {

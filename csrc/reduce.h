@@ -6,32 +6,10 @@
  * nan anywhere makes the result nan, and counts as the extremum for argmax and argmin, as in NumPy.
  */
 
-enum { NAME(lanes) = 32 };
-#define LANES NAME(lanes)
-
-#define FOLD sum
-#define COMBINE(a, b) ((a) + (b))
-#define IDENTITY C(0.0)
-#define FEW 4 /* as many additions in a row as NumPy does */
-#include "fold.h"
-
-#define FOLD prod
-#define COMBINE(a, b) ((a) * (b))
-#define IDENTITY C(1.0)
-#define FEW 4
-#include "fold.h"
-
-#define FOLD max
-#define COMBINE(a, b) (((a) >= (b)) | ((a) != (a)) ? (a) : (b))
-#define IDENTITY (-(T)INFINITY)
-#define FEW 1 /* nothing is rounded */
-#include "fold.h"
-
-#define FOLD min
-#define COMBINE(a, b) (((a) <= (b)) | ((a) != (a)) ? (a) : (b))
-#define IDENTITY ((T)INFINITY)
-#define FEW 1
-#include "fold.h"
+#include "sum.h"
+#include "prod.h"
+#include "max.h"
+#include "min.h"
 
 #include "exponentials.h"
 
@@ -85,12 +63,5 @@ static void NAME(logsumexp_part)(const void *argument, int64_t part)
     }
 }
 
-#define EXTREME argmax
-#define BEST_OF(n, x) NAME(max_vector)(n, x)
-#define BETTER(a, b) ((a) > (b))
-#include "argument.h"
-
-#define EXTREME argmin
-#define BEST_OF(n, x) NAME(min_vector)(n, x)
-#define BETTER(a, b) ((a) < (b))
-#include "argument.h"
+#include "argmax.h"
+#include "argmin.h"

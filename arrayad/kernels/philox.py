@@ -4,7 +4,7 @@ A **key** (two 32-bit words, `seed_to_key`) and a 128-bit **counter** name a blo
 consecutive counters make a stream, of which any part can be computed alone (`philox4x32`). The other functions turn words
 into samples, without rejection: sample i always comes from the words i*k to i*k + k - 1, so any number of threads can
 share the work. They use integer operations and +, -, *, / and sqrt, which IEEE 754 rounds correctly, in a fixed order.
-So NumPy and `csrc/philox.h` produce the same stream to the last bit, on every machine.
+So NumPy and `compiler/emitted/philox.h` produce the same stream to the last bit, on every machine.
 
 | samples | words each | what |
 |---|---|---|

@@ -349,7 +349,7 @@ def sigmoid_prime(x: Floats) -> Floats:
 # Statistics 37 (1988), doi 10.2307/2347330. In each of three ranges it gives the quantile as a ratio A / D of polynomials
 # of degree 7, in error by 1e-16. Horner's rule loses up to 5 ulp there, so each ratio is rearranged, exactly, to a line
 # plus a small N / D: the rounding errors of N and D then count little. Each entry holds the line, N and D, highest power
-# first. csrc/philox.h has the same numbers.
+# first. compiler/emitted/philox.h has the same numbers.
 #
 # Centre, q <= 0.425:  x = q (c + z N(s) / D(s)),  z = q**2,  s = 0.180625 - z.
 # Tail, r <= 5, and far tail, r > 5:  x = c + u (slope + N(u) / D(u)),  u = r - 1.6 and r - 5,  r = sqrt(-log(tail)).
@@ -408,7 +408,7 @@ def normal_quantile(q: Floats, tail: Floats) -> Floats:
     """The x >= 0 with P(X > x) = tail for a standard normal X, where q = 1/2 - tail, 0 <= q < 1/2: vectors of float64.
 
     Both are asked for because each is exact where the other is rounded. Only sums, products, quotients, square roots
-    and frexp are used, in the order that csrc/philox.h keeps, so the result is the same to the bit everywhere.
+    and frexp are used, in the order that compiler/emitted/philox.h keeps, so the result is the same to the bit everywhere.
 
     **Source** Wichura (1988), doi 10.2307/2347330.
 

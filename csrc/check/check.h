@@ -39,5 +39,6 @@ void check_optimizers(void);
 void check_arguments(void);
 void check_threads(void);
 void check_program(void);
+void check_emitted(void);
 
 #endif

@@ -16,7 +16,7 @@ import pytest
 from arrayad.kernels import philox, special
 
 KEY = philox.seed_to_key(20261)
-HEADER = Path(__file__).parents[2] / "csrc" / "philox.h"
+HEADER = Path(__file__).parents[2] / "arrayad" / "compiler" / "emitted" / "philox.h"
 
 
 def words(count, start=0, key=KEY):
@@ -249,7 +249,7 @@ void quantiles(int n, const double *tail, double *x)
 
 @pytest.fixture(scope="module", params=["-O2", "-O3 -march=native"])
 def twin(request, tmp_path_factory):
-    """csrc/philox.h as a shared library; vectorised, too, it must give the same bits."""
+    """philox.h as a shared library; vectorised, too, it must give the same bits."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler (cc) on the path")

@@ -8,7 +8,7 @@
 #define E(suffix) NAME(E_NAME(EXTREME, suffix))
 
 /* Of n >= 1 contiguous elements: the extremum of each block tells which block to search. */
-static int64_t E(vector)(int64_t n, const T *x)
+static UNUSED int64_t E(vector)(int64_t n, const T *x)
 {
     enum { BLOCK = 1024 };
     T best = x[0];
@@ -33,7 +33,7 @@ static int64_t E(vector)(int64_t n, const T *x)
 }
 
 /* Of each of width <= TILE columns. */
-static void E(columns)(int64_t n, int64_t stride, int64_t width, int64_t *out, const T *x)
+static UNUSED void E(columns)(int64_t n, int64_t stride, int64_t width, int64_t *out, const T *x)
 {
     T best[TILE];
     memcpy(best, x, (size_t)width * sizeof(T));
@@ -47,7 +47,7 @@ static void E(columns)(int64_t n, int64_t stride, int64_t width, int64_t *out, c
         }
 }
 
-static void E(part)(const void *argument, int64_t part)
+static UNUSED void E(part)(const void *argument, int64_t part)
 {
     const struct axis_job *job = argument;
     int64_t *out = job->out;

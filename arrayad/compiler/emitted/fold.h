@@ -7,10 +7,6 @@
  * grows with log n as in NumPy's pairwise sum, and the loops vectorise without reassociation.
  */
 
-/* Called from many places, and large: inlining it everywhere doubles the library. */
-#define NOINLINE __attribute__((noinline))
-#define INLINE inline __attribute__((always_inline))
-
 #define FOLD_AND(name, suffix) name##_##suffix
 #define FOLD_NAME(name, suffix) FOLD_AND(name, suffix)
 #define F(suffix) NAME(FOLD_NAME(FOLD, suffix))
@@ -46,7 +42,7 @@ static NOINLINE T F(vector)(int64_t n, const T *x)
     return n >= LANES ? F(in_lanes)(LANES, n, x) : n >= FEW ? F(in_lanes)(FEW, n, x) : F(in_lanes)(1, n, x);
 }
 
-static inline void F(into)(int64_t width, T *restrict out, const T *restrict x)
+static INLINE void F(into)(int64_t width, T *restrict out, const T *restrict x)
 {
     for (int64_t j = 0; j < width; ++j)
         out[j] = COMBINE(out[j], x[j]);
@@ -86,7 +82,7 @@ static NOINLINE void F(columns)(int64_t n, int64_t stride, int64_t width, T *out
         F(into)(width, out, x + i * width);
 }
 
-static void F(part)(const void *argument, int64_t part)
+static UNUSED void F(part)(const void *argument, int64_t part)
 {
     const struct axis_job *job = argument;
     T *out = job->out;

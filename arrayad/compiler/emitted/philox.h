@@ -25,10 +25,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __GNUC__
+#define PHILOX static inline __attribute__((unused))
+#else
+#define PHILOX static inline
+#endif
+
 enum { PHILOX_BLOCKS = 64, PHILOX_WORDS = 4 * PHILOX_BLOCKS }; /* a chunk: what is computed at a time */
 
 /* The words of chunk `index` of the stream: those of blocks counter + PHILOX_BLOCKS * index + (0, 1, ...). */
-static inline void philox_chunk(const uint32_t key[2], const uint32_t counter[4], uint64_t index, uint32_t *words)
+PHILOX void philox_chunk(const uint32_t key[2], const uint32_t counter[4], uint64_t index, uint32_t *words)
 {
     uint64_t low = counter[0] | (uint64_t)counter[1] << 32, high = counter[2] | (uint64_t)counter[3] << 32;
     uint64_t first = low + index * PHILOX_BLOCKS;
@@ -58,19 +64,19 @@ static inline void philox_chunk(const uint32_t key[2], const uint32_t counter[4]
     }
 }
 
-static inline uint64_t philox_word64(const uint32_t *words)
+PHILOX uint64_t philox_word64(const uint32_t *words)
 {
     return words[0] | (uint64_t)words[1] << 32;
 }
 
-static inline double philox_double(uint64_t bits)
+PHILOX double philox_double(uint64_t bits)
 {
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-static inline uint64_t philox_bits_of(double x)
+PHILOX uint64_t philox_bits_of(double x)
 {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -78,7 +84,7 @@ static inline uint64_t philox_bits_of(double x)
 }
 
 /* Horner's rule, highest power first, in the order of special.py's _horner. */
-static inline double philox_horner(double x, int count, const double *coefficients)
+PHILOX double philox_horner(double x, int count, const double *coefficients)
 {
     double y = coefficients[0];
     for (int i = 1; i < count; ++i)
@@ -87,7 +93,7 @@ static inline double philox_horner(double x, int count, const double *coefficien
 }
 
 /* log(p) of a normal number p > 0, as special.py's _log: p = m 2^e, 1/sqrt(2) <= m < sqrt(2), s = (m - 1)/(m + 1). */
-static inline double philox_log(double p)
+PHILOX double philox_log(double p)
 {
     static const double series[7] = {0.14616449685043406, 0.15331721600556042, 0.18182889125261723, 0.2222221113479508,
                                      0.28571428625975487, 0.39999999999899505, 0.666666666666667};
@@ -103,7 +109,7 @@ static inline double philox_log(double p)
 }
 
 /* The x with P(X > x) = tail for tail < 0.075, where the quantile has a logarithm: special.py's _quantile_of_tail. */
-static inline double philox_quantile_of_tail(double tail)
+PHILOX double philox_quantile_of_tail(double tail)
 {
     static const double near_numerator[8] = {
         -1.5761251074666253e-09, -4.684719414760645e-05, -0.0008536202047904944, -0.00200958548433155,
@@ -127,7 +133,7 @@ static inline double philox_quantile_of_tail(double tail)
 }
 
 /* x[i] = the x >= 0 with P(X > x) = tail[i], for `count` samples: special.py's normal_quantile with q = 1/2 - tail. */
-static inline void philox_quantiles(int count, const double *tail, double *x)
+PHILOX void philox_quantiles(int count, const double *tail, double *x)
 {
     static const double numerator[7] = {10591.799914467876, 40495.706885421416, 38579.04915793209, 14221.483431164575,
                                         2358.305945449973,  176.9004440290076,  4.87476594139995};
@@ -145,24 +151,24 @@ static inline void philox_quantiles(int count, const double *tail, double *x)
 
 /* From the words of a chunk to its samples. */
 
-static inline void philox_to_bits(const uint32_t *words, uint32_t *out)
+PHILOX void philox_to_bits(const uint32_t *words, uint32_t *out)
 {
     memcpy(out, words, PHILOX_WORDS * sizeof *out);
 }
 
-static inline void philox_to_uniform_f32(const uint32_t *words, float *out)
+PHILOX void philox_to_uniform_f32(const uint32_t *words, float *out)
 {
     for (int i = 0; i < PHILOX_WORDS; ++i)
         out[i] = (float)(int32_t)(words[i] >> 8) * 0x1p-24f;
 }
 
-static inline void philox_to_uniform_f64(const uint32_t *words, double *out)
+PHILOX void philox_to_uniform_f64(const uint32_t *words, double *out)
 {
     for (int i = 0; i < PHILOX_WORDS / 2; ++i)
         out[i] = (double)(int64_t)(philox_word64(words + 2 * i) >> 11) * 0x1p-53;
 }
 
-static inline void philox_to_normal_f32(const uint32_t *words, float *out)
+PHILOX void philox_to_normal_f32(const uint32_t *words, float *out)
 {
     double tail[PHILOX_WORDS], x[PHILOX_WORDS];
     for (int i = 0; i < PHILOX_WORDS; ++i)
@@ -172,7 +178,7 @@ static inline void philox_to_normal_f32(const uint32_t *words, float *out)
         out[i] = words[i] >> 31 ? -(float)x[i] : (float)x[i];
 }
 
-static inline void philox_to_normal_f64(const uint32_t *words, double *out)
+PHILOX void philox_to_normal_f64(const uint32_t *words, double *out)
 {
     double tail[PHILOX_WORDS / 2], x[PHILOX_WORDS / 2];
     for (int i = 0; i < PHILOX_WORDS / 2; ++i)
@@ -183,20 +189,19 @@ static inline void philox_to_normal_f64(const uint32_t *words, double *out)
 }
 
 /* Whole chunks are computed and the part that is wanted is copied, so that a sample never depends on where a call began. */
-#define PHILOX_FILL(name, T, WORDS_PER_SAMPLE)                                                                            \
-    static inline void philox_fill_##name(const uint32_t key[2], const uint32_t counter[4], int64_t start, int64_t n,      \
-                                          T *out)                                                                          \
-    {                                                                                                                      \
-        const int64_t size = PHILOX_WORDS / WORDS_PER_SAMPLE;                                                              \
-        uint32_t words[PHILOX_WORDS];                                                                                      \
-        T samples[PHILOX_WORDS / WORDS_PER_SAMPLE];                                                                        \
-        while (n > 0) {                                                                                                    \
-            int64_t skip = start % size, take = size - skip < n ? size - skip : n;                                         \
-            philox_chunk(key, counter, (uint64_t)(start / size), words);                                                   \
-            philox_to_##name(words, samples);                                                                              \
-            memcpy(out, samples + skip, (size_t)take * sizeof *out);                                                       \
-            start += take, out += take, n -= take;                                                                         \
-        }                                                                                                                  \
+#define PHILOX_FILL(name, type, WORDS_PER_SAMPLE)                                                                        \
+    PHILOX void philox_fill_##name(const uint32_t key[2], const uint32_t counter[4], int64_t start, int64_t n, type *out)\
+    {                                                                                                                    \
+        const int64_t size = PHILOX_WORDS / WORDS_PER_SAMPLE;                                                            \
+        uint32_t words[PHILOX_WORDS];                                                                                    \
+        type samples[PHILOX_WORDS / WORDS_PER_SAMPLE];                                                                   \
+        while (n > 0) {                                                                                                  \
+            int64_t skip = start % size, take = size - skip < n ? size - skip : n;                                       \
+            philox_chunk(key, counter, (uint64_t)(start / size), words);                                                 \
+            philox_to_##name(words, samples);                                                                            \
+            memcpy(out, samples + skip, (size_t)take * sizeof *out);                                                     \
+            start += take, out += take, n -= take;                                                                       \
+        }                                                                                                                \
     }
 
 PHILOX_FILL(bits, uint32_t, 1)
@@ -206,7 +211,7 @@ PHILOX_FILL(normal_f32, float, 1)
 PHILOX_FILL(normal_f64, double, 2)
 
 /* The upper half of word * span from 32-bit halves, as in NumPy; no intermediate reaches 2^64. */
-static inline uint64_t philox_scale(uint64_t word, uint64_t span)
+PHILOX uint64_t philox_scale(uint64_t word, uint64_t span)
 {
     uint64_t low = word & 0xFFFFFFFFu, high = word >> 32, span_low = span & 0xFFFFFFFFu, span_high = span >> 32;
     uint64_t across = high * span_low + (low * span_low >> 32);
@@ -214,8 +219,8 @@ static inline uint64_t philox_scale(uint64_t word, uint64_t span)
     return high * span_high + (across >> 32) + (other >> 32);
 }
 
-static inline void philox_fill_integers(const uint32_t key[2], const uint32_t counter[4], int64_t low, uint64_t span,
-                                        int64_t start, int64_t n, int64_t *out)
+PHILOX void philox_fill_integers(const uint32_t key[2], const uint32_t counter[4], int64_t low, uint64_t span, int64_t start,
+                                 int64_t n, int64_t *out)
 {
     uint32_t words[PHILOX_WORDS];
     for (int64_t i = start, end = start + n, size = PHILOX_WORDS / 2; i < end; ++i) {
