@@ -1,9 +1,10 @@
 """Bundle adjustment, as in ADBench, float64: the 2 x 15 Jacobian block of each of 31,843 reprojections, by vmap.
 
-An observation has a camera of 11 numbers (rotation vector 3, centre 3, focal length, principal point 2, radial distortion 2), a
-point of 3, a weight, and the place where it was seen.  error = weight (f d(r²) p + principal - seen), p the first two over the third
-coordinate of R (point - centre), R by Rodrigues' formula, d = 1 + k1 r² + k2 r⁴, r² = |p|².  The block has the camera's 11
-columns, the point's 3, and the weight's.  The 49 cameras and 7,776 points of ADBench's first problem, drawn at random and looked up before.
+An observation has a camera of 11 numbers (rotation vector 3, centre 3, focal length, principal point 2, radial distortion 2),
+a point of 3, a weight, and the place where it was seen.  error = weight (f d(r²) p + principal - seen), p the first two over the
+third coordinate of R (point - centre), R by Rodrigues' formula, d = 1 + k1 r² + k2 r⁴, r² = |p|².  The block has the camera's 11
+columns, the point's 3, and the weight's.  There are as many cameras (49) and points (7,776) as in ADBench's first problem, drawn
+at random, and each observation's were looked up before.
 
 Forward or reverse, whichever is faster in each system: reverse (2 rows) in ours and JAX's, forward in torch's eager mode.
 
@@ -62,9 +63,10 @@ def in_arrayad(ad: Any, compiled: Any, arrays: Inputs) -> Step:
 
 def in_torch(torch: Any, optimized: Any, arrays: Inputs) -> Step:
     jacobian = torch.func.jacrev if optimized else torch.func.jacfwd
-    blocks, operands = torch.func.vmap(jacobian(error_in(torch, torch.linalg.cross), (0, 1, 2))), [
-        torch.tensor(x) for x in arrays.values()
-    ]
+    blocks, operands = (
+        torch.func.vmap(jacobian(error_in(torch, torch.linalg.cross), (0, 1, 2))),
+        [torch.tensor(x) for x in arrays.values()],
+    )
     step = optimized(blocks) if optimized else blocks
     return Step(lambda: step(*operands))
 

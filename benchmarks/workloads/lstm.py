@@ -1,8 +1,9 @@
 """An LSTM layer as a scan, float32: T 64, 128 inputs, H 128, batch 32; the gradient of Σ h(t)² over all steps by the weights.
 
 Gates (i, f, g, o) = x Wxᵀ + h Whᵀ + b, rows of four blocks as torch has them; c' = σ(f) c + σ(i) tanh(g); h' = σ(o) tanh(c').
-Weights uniform in ±1/√H, x normal, h and c begin at 0.  Ours, JAX's and NumPy's compute x Wxᵀ + b of all steps in one product before
-the loop.  torch's is `torch.nn.LSTM`, the fused one, whose second bias is 0.
+Weights uniform in ±1/√H, x normal, h and c begin at 0.  Ours, JAX's and NumPy's compute x Wxᵀ + b of all steps in one product
+before the loop.  torch's is `torch.nn.LSTM`, the fused one, whose second bias is 0; torch.compile, which fails at it, compiles a
+step, over which Python loops.
 """
 
 from __future__ import annotations
@@ -51,18 +52,39 @@ def ratio(ad: Any, compiled: Any, arrays: Inputs) -> tuple[Step, Step]:
 
 
 def in_torch(torch: Any, optimized: Any, arrays: Inputs) -> Step:
-    model, x = torch.nn.LSTM(H, H), torch.tensor(arrays["x"])
-    given = {"weight_ih_l0": arrays["wx"], "weight_hh_l0": arrays["wh"], "bias_ih_l0": arrays["b"], "bias_hh_l0": 0 * arrays["b"]}
-    model.load_state_dict({name: torch.tensor(value) for name, value in given.items()})
-    weights = [model.weight_ih_l0, model.weight_hh_l0, model.bias_ih_l0]
-
-    def loss(x: Any) -> Any:
-        return torch.sum(model(x)[0] ** 2)
-
     if optimized:
-        torch._dynamo.config.allow_rnn = True
-    run = optimized(loss) if optimized else loss
-    return Step(lambda: torch.autograd.grad(run(x), weights))
+        *weights, x = (torch.tensor(x, requires_grad=name != "x") for name, x in arrays.items())
+        run = looped(torch, optimized, *weights)
+    else:
+        x, model = torch.tensor(arrays["x"]), torch.nn.LSTM(H, H)
+        biases = {"bias_ih_l0": arrays["b"], "bias_hh_l0": 0.0 * arrays["b"]}
+        given = {"weight_ih_l0": arrays["wx"], "weight_hh_l0": arrays["wh"], **biases}
+        model.load_state_dict({name: torch.tensor(value) for name, value in given.items()})
+        weights = [model.weight_ih_l0, model.weight_hh_l0, model.bias_ih_l0]
+
+        def run(x: Any) -> Any:
+            return model(x)[0]
+
+    return Step(lambda: torch.autograd.grad(torch.sum(run(x) ** 2), weights))
+
+
+def looped(torch: Any, optimized: Any, wx: Any, wh: Any, b: Any) -> Any:
+    """All h of a loop over a compiled step."""
+
+    @optimized
+    def step(through: Any, h: Any, c: Any) -> Any:
+        i, f, g, o = torch.chunk(through + h @ wh.T, 4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    def run(x: Any) -> Any:
+        h, c, hidden = torch.zeros(B, H), torch.zeros(B, H), []
+        for through in torch.unbind(x @ wx.T + b):
+            h, c = step(through, h, c)
+            hidden.append(h)
+        return torch.stack(hidden)
+
+    return run
 
 
 def in_jax(jax: Any, arrays: Inputs) -> Step:

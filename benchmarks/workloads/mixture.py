@@ -2,8 +2,8 @@
 
 log L = Σ_i logsumexp_k(α_k + Σ_j q_kj - ½ |Q_k (x_i - μ_k)|²) - n logsumexp(α) - n d/2 ln 2π + prior, with Q_k lower triangular:
 exp(q_k) on its diagonal, below it the elements of l_k, column by column.  The prior is Wishart's with γ = 1, m = 0:
-½ γ² (Σ exp(2 q) + Σ l²) - m Σ q, taken away; its normalising constants C(n, γ) are left out.  By α (K), μ (K, d), and q and l together
-(K, d + d(d-1)/2).  α, μ, l normal · (1, 1, 0.1), q = 0.3 normal, x normal.
+½ γ² (Σ exp(2 q) + Σ l²) - m Σ q, taken away; its normalising constants C(n, γ) are left out.  By α (K), μ (K, d), and q and l
+together (K, d + d(d-1)/2).  α, μ, l normal · (1, 1, 0.1), q = 0.3 normal, x normal.
 
 The frameworks compute Q (x - μ) as ADBench's programs do; by hand Q x - Q μ, of which Q x is one matrix product.
 
@@ -32,7 +32,12 @@ PLACES[ROWS * D + COLUMNS] = np.arange(LOWER)
 def inputs() -> Inputs:
     rng = np.random.default_rng(0)
     factors = np.concatenate([0.3 * rng.standard_normal((K, D)), 0.1 * rng.standard_normal((K, LOWER))], axis=1)
-    return {"alphas": rng.standard_normal(K), "means": rng.standard_normal((K, D)), "icf": factors, "x": rng.standard_normal((N, D))}
+    return {
+        "alphas": rng.standard_normal(K),
+        "means": rng.standard_normal((K, D)),
+        "icf": factors,
+        "x": rng.standard_normal((N, D)),
+    }
 
 
 def likelihood(alphas: Any, q: Any, factors: Any, lower: Any, means: Any, x: Any, m: Any, logsumexp: Any) -> Any:

@@ -6,11 +6,14 @@ from workloads import (
     attention,
     black_scholes,
     bundle,
+    calls,
     chain,
     digits_network,
+    gpt,
     hessian,
     layer_norm,
     logistic,
+    long_tape,
     lorenz,
     lstm,
     mixture,
@@ -20,7 +23,7 @@ from workloads import (
 from workloads.workload import Workload
 
 MODULES = (
-    *(chain, small_network, digits_network, lstm, attention, mixture, bundle),
-    *(lorenz, black_scholes, rosenbrock, logistic, layer_norm, hessian),
+    *(chain, small_network, digits_network, gpt, lstm, attention, mixture, bundle),
+    *(lorenz, black_scholes, rosenbrock, logistic, layer_norm, hessian, calls, long_tape),
 )
 ROWS: dict[str, Workload] = {workload.key: workload for module in MODULES for workload in module.WORKLOADS}
