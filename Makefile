@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12   the Python to make the environment with
 #   VENV=.venv          where the environment is
-#   ARGS="-k sin"       further arguments of pytest, in test, quick and bench
+#   ARGS="-k sin"       further arguments of pytest, in test, quick and bench; of bench_compile.py in bench-compile
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +21,7 @@ PACKAGE := $(shell find arrayad -type f \( -name '*.py' -o -name '*.pyi' -o -nam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test quick lint format bench demo generate check-c sdist clean
+.PHONY: help test quick lint format bench bench-compile demo generate check-c sdist clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ format: $(EDITABLE) ## put the sources into the form that lint asks for
 
 bench: $(EDITABLE) ## the benchmarks, with torch and jax beside it where they are installed
 	$(PY) -m pytest benchmarks -o python_files='bench_*.py' --benchmark-only -W default $(ARGS)
+
+bench-compile: $(EDITABLE) ## compiled programs beside torch, torch.compile, jax.jit, and NumPy and C by hand; ARGS="ROW --peers jax c"
+	$(PY) benchmarks/bench_compile.py $(ARGS)
 
 # -P keeps the working directory off the path, so that it is the installed package that runs.
 demo: $(INSTALLED) ## install as a user would, and show what it does

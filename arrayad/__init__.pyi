@@ -14,9 +14,11 @@ from arrayad import optim as optim
 from arrayad import primitives as primitives
 from arrayad import random as random
 from arrayad import readers as readers
+from arrayad import rewrites as rewrites
 from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
+from arrayad.compiler import cache as cache
 from arrayad.compiler import compile as compile
 from arrayad.control import checkpoint as checkpoint
 from arrayad.control import cond as cond

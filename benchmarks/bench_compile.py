@@ -25,15 +25,19 @@ from typing import Any
 
 import numpy as np
 from measure import table
-from side import SIDES, THREADS, compiler_of, serve
+from side import SIDES, THREADS, serve
 from workloads.table import ROWS
 from workloads.workload import Workload
+
+import arrayad as ad
 
 OURS = ("arrayad", "eager", "ratio")
 FRAMEWORKS = ("torch", "torch.compile", "jax")
 BY_HAND = ("numpy", "c")
 HEAD = ("ms", "arrayad", "eager", *FRAMEWORKS, *BY_HAND, "/ best peer", "goal", "/ C", "goal", "ratio", "goal", "met")
-COMPILE_HEAD = ("trace + compile + load, s", "arrayad", "torch.compile", "jax", "met")
+GROWTH = 1.25
+"""How far ten times the entries may take more than ten times the seconds and still count as linear."""
+COMPILE_HEAD = ("trace + compile + load, s", "arrayad", "torch.compile", "jax", "goal", "met")
 
 
 @dataclass
@@ -93,7 +97,9 @@ def difference(results: list[Any], expected: list[Any]) -> float:
     """The largest ‖result - reference‖₂ / ‖reference‖₂ of all arrays; inf where there are others than expected."""
     if [np.shape(x) for x in results] != [np.shape(y) for y in expected]:
         return float("inf")
-    errors = [float(np.linalg.norm(np.ravel(x - y)) / np.linalg.norm(np.ravel(y))) for x, y in zip(results, expected, strict=True)]
+    errors = [
+        float(np.linalg.norm(np.ravel(x - y)) / np.linalg.norm(np.ravel(y))) for x, y in zip(results, expected, strict=True)
+    ]
     return max(error if error == error else float("inf") for error in errors)
 
 
@@ -156,12 +162,27 @@ def goals_of(workload: Workload, row: Row) -> list[tuple[float | None, float | N
 def line_of(workload: Workload, row: Row) -> tuple[str, ...]:
     sides = [number(row.best(side), 1e3) or ("differs" if side in row.wrong else "") for side in SIDES if side != "ratio"]
     goals = goals_of(workload, row)
-    return (workload.title, *sides, *[number(x) for pair in goals for x in pair], verdict(goals))
+    cells = [number(x) for pair in goals for x in pair]
+    if workload.goal_in_seconds is not None:
+        goals.append((row.best("arrayad"), workload.goal_in_seconds))
+        cells[1] = f"{number(workload.goal_in_seconds, 1e3)} ms"
+    return (workload.title, *sides, *cells, "NO" if "arrayad" in row.wrong else verdict(goals))
 
 
 def compile_line_of(workload: Workload, row: Row) -> tuple[str, ...]:
     ours, torch, jax = (row.compile_seconds(side) for side in ("arrayad", "torch.compile", "jax"))
-    return (workload.title, number(ours), number(torch), number(jax), verdict([(ours, jax)]))
+    goal = workload.goal_of_compilation or jax
+    return (workload.title, number(ours), number(torch), number(jax), number(goal), verdict([(ours, goal)]))
+
+
+def growth_line_of(found: dict[str, Row]) -> tuple[str, ...]:
+    """How much longer ten times the entries take to compile."""
+    ratios = []
+    for side in ("arrayad", "jax"):
+        short, long = (found[key].compile_seconds(side) for key in ("tape-1e3", "tape-1e4"))
+        ratios.append(long / short if long is not None and short is not None else None)
+    goal = 10.0 * GROWTH
+    return ("10^4 entries over 10^3", number(ratios[0]), "", number(ratios[1]), number(goal), verdict([(ratios[0], goal)]))
 
 
 def record_of(workload: Workload, row: Row) -> dict[str, Any]:
@@ -175,6 +196,8 @@ def record_of(workload: Workload, row: Row) -> dict[str, Any]:
         "over C": row.over(("c",)),
         "goal": workload.goal,
         "goal over C": workload.goal_of_c,
+        "goal in seconds": workload.goal_in_seconds,
+        "goal of compilation": workload.goal_of_compilation,
         "ratio": row.ratio(),
         "goal of the ratio": workload.ratio.goal if workload.ratio else None,
         "not timed": row.wrong,
@@ -199,13 +222,18 @@ def main() -> None:
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARRAYAD_NUM_THREADS"):
         os.environ[name] = str(THREADS)
+    if not hasattr(ad, "compile"):
+        print("this arrayad has no compile: its column is eager mode, and its compile times are none", file=sys.stderr)
     sides = [side for side in SIDES if side in (*OURS, *options.peers)]
     found: dict[str, Row] = {}
     for key in chosen_rows(options.rows):
         print(f"{ROWS[key].title}", file=sys.stderr, flush=True)
         found[key] = measured(ROWS[key], sides, options.rounds, options.seconds)
     print(table([line_of(ROWS[key], row) for key, row in found.items()], HEAD), end="\n\n")
-    print(table([compile_line_of(ROWS[key], row) for key, row in found.items()], COMPILE_HEAD))
+    compilations = [compile_line_of(ROWS[key], row) for key, row in found.items()]
+    if {"tape-1e3", "tape-1e4"} <= set(found):
+        compilations.append(growth_line_of(found))
+    print(table(compilations, COMPILE_HEAD))
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({key: record_of(ROWS[key], row) for key, row in found.items()}, file, indent=1)

@@ -34,7 +34,8 @@ class Library:
         function = getattr(self.ffi.dlopen(self.path), name[1])
         kinds = self.ffi.typeof(function).args
         values = [
-            self.ffi.cast(kind, x.ctypes.data) if isinstance(x, np.ndarray) else x for kind, x in zip(kinds, arguments, strict=True)
+            self.ffi.cast(kind, x.ctypes.data) if isinstance(x, np.ndarray) else x
+            for kind, x in zip(kinds, arguments, strict=True)
         ]
 
         def call(*, keep: Any = arguments) -> None:

@@ -99,15 +99,15 @@ BUILDERS: dict[str, Callable[[Workload, str, str], tuple[Step, ...]]] = {
 }
 
 
-def first_run(step: Step, calls: int) -> dict[str, Any]:
+def first_run(step: Step, calls: int, compared: bool) -> dict[str, Any]:
     """Run a step so often that its result can be compared; the first call is the one that compiles."""
     start = time.perf_counter()
     out = step.call()
     first = time.perf_counter() - start
     for _ in range(calls - 1):
         out = step.call()
-    results = [np.asarray(x.detach() if hasattr(x, "detach") else x) for x in step.result(out)]
-    return {"first": first, "results": results}
+    results = step.result(out) if compared else []
+    return {"first": first, "results": [np.asarray(x.detach() if hasattr(x, "detach") else x) for x in results]}
 
 
 def serve(row: str, side: str, folder: str, pipe: Connection) -> None:
@@ -117,7 +117,7 @@ def serve(row: str, side: str, folder: str, pipe: Connection) -> None:
     workload = ROWS[row]
     try:
         steps = BUILDERS[side](workload, side, folder)
-        pipe.send(first_run(steps[0], workload.calls))
+        pipe.send(first_run(steps[0], workload.calls, compared=side != "ratio"))
     except Absent as reason:
         pipe.send({"absent": str(reason)})
         return

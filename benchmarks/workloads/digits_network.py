@@ -1,12 +1,13 @@
 """A step of Adam of a 784-512-256-10 relu network at batch 128, float32: mean cross entropy, learning rate 1e-4.
 
-Weights are (out, in), normal · √(2 / in); biases 0; inputs uniform in [0, 1], labels uniform.  Compared after three steps: the loss
-before the third, and how far the parameters have moved; 1e-3 is allowed, since Adam divides gradients by their own size,
-roundings included.
+Weights are (out, in), normal · √(2 / in); biases 0; inputs uniform in [0, 1], labels uniform.  Compared after three steps:
+the loss before the third, and how far the parameters have moved; 1e-3 is allowed, since Adam divides gradients by their own
+size, roundings included.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ RATE = 1e-4
 def inputs() -> Inputs:
     rng = np.random.default_rng(0)
     found: Inputs = {}
-    for i, (size, out) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for i, (size, out) in enumerate(pairwise(SIZES)):
         found[f"{2 * i}.weight"] = (rng.standard_normal((out, size)) * np.sqrt(2.0 / size)).astype(np.float32)
         found[f"{2 * i}.bias"] = np.zeros(out, np.float32)
     return {**found, "x": rng.random((128, 784), np.float32), "labels": rng.integers(0, 10, 128)}

@@ -1,8 +1,8 @@
 """4D-Var of Lorenz-96, float64: the gradient of the cost of an initial state, through 200 Runge-Kutta steps.
 
 dx[i]/dt = (x[i+1] - x[i-2]) x[i-1] - x[i] + F, 40 variables on a ring, F = 8, steps of RK4 with dt = 0.05.
-cost(x0) = ½ |x0 - background|² / 1² + ½ Σ |x(step) - observation|² / 0.5², after steps 10, 20, …, 200.  The truth starts on the attractor (500
-steps from a bump), observations have noise 0.5, the background noise 0.1, and x0 noise 0.1 of its own.
+cost(x0) = ½ |x0 - background|² / 1² + ½ Σ |x(step) - observation|² / 0.5², after steps 10, 20, …, 200.  The truth starts on the
+attractor (500 steps from a bump), observations have noise 0.5, the background noise 0.1, and x0 noise 0.1 of its own.
 
 Ours and JAX's run as a scan; torch, which has none for the CPU, loops in Python over a step, which torch.compile compiles.
 Neighbouring trajectories part by e^1.7 a unit of time, 10⁷ over all steps, and roundings with them: 1e-7 is allowed.

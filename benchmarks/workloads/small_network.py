@@ -1,7 +1,7 @@
 """A step of gradient descent of a 64-64-10 tanh network at batch 32, float32: mean cross entropy, learning rate 0.01.
 
-Weights are (out, in), as torch has them, normal / √in; biases 0; inputs normal, labels uniform.  Compared after three steps: the loss
-before the third, and how far the parameters have moved.
+Weights are (out, in), as torch has them, normal / √in; biases 0; inputs normal, labels uniform.  Compared after three
+steps: the loss before the third, and how far the parameters have moved.
 """
 
 from __future__ import annotations

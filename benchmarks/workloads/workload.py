@@ -52,9 +52,14 @@ class Workload:
     title: str
     inputs: Callable[[], Inputs]
     arrayad: Callable[[Any, Any, Inputs], Step]
-    goal: float
-    dtype: str = "float64"
+    goal: float | None = None
+    """Our time over the best peer's."""
     goal_of_c: float | None = None
+    """Our time over C's."""
+    goal_in_seconds: float | None = None
+    goal_of_compilation: float | None = None
+    """Seconds that trace, compile and load may take; JAX's if it says nothing."""
+    dtype: str = "float64"
     ratio: Ratio | None = None
     torch: Callable[[Any, Any, Inputs], Step] | None = None
     jax: Callable[[Any, Inputs], Step] | None = None
