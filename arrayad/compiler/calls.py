@@ -25,6 +25,10 @@ class Code:
         """The bytes of the arena that a call needs while it runs."""
         return 0
 
+    def can_fail(self, writer: Any) -> bool:
+        """Whether the program may stop within."""
+        return False
+
     def write(self, writer: Any, call: Call) -> None:
         raise TypeError(f"[compile] {type(self).__name__} writes nothing")  # every code defines it
 
@@ -35,6 +39,9 @@ class HostCall(Code):
     def __init__(self, primitive: Any, params: Any, numbers: dict[int, Any], bundle: bool) -> None:
         self.name = primitive.name
         self.primitive, self.params, self.numbers, self.bundle = primitive, params, numbers, bundle
+
+    def can_fail(self, writer: Any) -> bool:
+        return True
 
     def write(self, writer: Any, call: Call) -> None:
         number = writer.host_call(self, call)
@@ -182,6 +189,9 @@ class Scan(Code):
         """The bytes of one carry of each kind, as places in the arena."""
         return [-(-x.nbytes // 64) * 64 for x in self.block.outputs[: self.carries]]
 
+    def can_fail(self, writer: Any) -> bool:
+        return any(writer.body(block).can_fail for block in [self.block])
+
     def scratch(self, writer: Any) -> int:
         return 2 * sum(self.sizes()) + writer.body(self.block).size
 
@@ -257,6 +267,9 @@ class While(Code):
     def sizes(self) -> list[int]:
         return [-(-x.nbytes // 64) * 64 for x in self.block.outputs]
 
+    def can_fail(self, writer: Any) -> bool:
+        return any(writer.body(block).can_fail for block in [self.condition, self.block])
+
     def scratch(self, writer: Any) -> int:
         return 64 + 2 * sum(self.sizes()) + max(writer.body(self.condition).size, writer.body(self.block).size)
 
@@ -299,6 +312,9 @@ class Switch(Code):
 
     def __init__(self, blocks: list[Any]) -> None:
         self.blocks = blocks
+
+    def can_fail(self, writer: Any) -> bool:
+        return any(writer.body(block).can_fail for block in self.blocks)
 
     def scratch(self, writer: Any) -> int:
         return max(writer.body(block).size for block in self.blocks)

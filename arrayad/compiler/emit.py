@@ -6,7 +6,7 @@ the arena.  It returns 0; 1 + the number of the first condition that does not ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from arrayad.compiler.calls import HostCall
@@ -14,10 +14,10 @@ from arrayad.compiler.fuse import Item, Kernel, is_outside, schedule
 from arrayad.compiler.helpers import HOST, PREAMBLE, helper, scalar_functions
 from arrayad.compiler.ir import Call, Constant, Given, Map, Node, Part, Read, Reduce, Select, Uniform
 from arrayad.compiler.kernel_text import Text, combined, write_kernel
-from arrayad.compiler.lower import Block
+from arrayad.compiler.lower import Block, Condition
 from arrayad.compiler.plan import Plan
 from arrayad.compiler.text import c_type, comment, index_text, value_type, zero_of
-from arrayad.compiler.views import View
+from arrayad.compiler.views import View, whole
 
 PARALLEL = 40_000.0
 """Nanoseconds of work from which a kernel is worth a second thread."""
@@ -40,8 +40,8 @@ def weight(node: Node) -> float:
 class Function:
     """A block as a C function: its name, and the bytes of its arena."""
 
-    def __init__(self, name: str, size: int) -> None:
-        self.name, self.size = name, size
+    def __init__(self, name: str, size: int, can_fail: bool) -> None:
+        self.name, self.size, self.can_fail = name, size, can_fail
 
 
 class Program:
@@ -54,8 +54,10 @@ class Program:
         self.helpers: dict[str, str] = {}
         self.constants: dict[Constant, int] = {}
         self.host_calls: list[tuple[HostCall, Call]] = []
+        self.conditions: list[Condition] = []
         self.blocks: list[Block] = []
         self.report: list[dict[str, Any]] = []
+        self.donations: dict[int, int] = {}
 
     def function(self, name: str, lines: Sequence[str]) -> str:
         """A kernel's function; the one that is there if its text is the same."""
@@ -69,8 +71,8 @@ class Program:
 class Writer:
     """Writes the function of one block."""
 
-    def __init__(self, program: Program, block: Block, donated: dict[int, int], is_main: bool) -> None:
-        self.program, self.block, self.donated, self.is_main = program, block, donated, is_main
+    def __init__(self, program: Program, block: Block) -> None:
+        self.program, self.block = program, block
         self.lines: list[str] = []
         self.depth = 1
         kept = [condition.read.node for condition in block.conditions]
@@ -135,9 +137,10 @@ class Writer:
         found = self.program.bodies.get(id(block))
         if found is None:
             self.program.blocks.append(block)
-            writer = Writer(self.program, block, {}, False)
+            writer = Writer(self.program, block)
             number = len(self.program.bodies)
-            found = Function(f"body_{number}", writer.plan.size)
+            can_fail = bool(block.conditions) or any(isinstance(x, Call) and x.code.can_fail(self) for x in writer.items)
+            found = Function(f"body_{number}", writer.plan.size, can_fail)
             self.program.bodies[id(block)] = found
             text = "\n".join(writer.write())
             self.program.functions.append(
@@ -296,28 +299,57 @@ class Writer:
                 value = "1" if node.value else "0"
             else:
                 value = f"*{self.name(node)}"
-            code = self.program_code(condition)
+            code = self.code_of(condition)
             self.line(f"if ({'!' if condition.truth else ''}({value})) return {code};")
 
-    def program_code(self, condition: Any) -> int:
-        self.program_conditions.append(condition)
-        return len(self.program_conditions)
+    def code_of(self, condition: Condition) -> int:
+        """What the program returns where a condition does not hold."""
+        self.program.conditions.append(condition)
+        return len(self.program.conditions)
 
-    @property
-    def program_conditions(self) -> list[Any]:
-        return self.program.__dict__.setdefault("conditions", [])
+    # --- donated inputs -------------------------------------------------------------------------------------------
+
+    def donations(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """The inputs that an output may overwrite: nothing reads them later, and nothing can fail from there on."""
+        last_failure = -1
+        for i, item in enumerate(self.items):
+            if isinstance(item, Call) and item.code.can_fail(self):
+                last_failure = i
+        last_failure = max([last_failure, *self.check_places()])
+        return {i: o for i, o in wanted.items() if self.can_donate(self.block.inputs[i], self.block.outputs[o], last_failure)}
+
+    def can_donate(self, given: Node, made: Node, last_failure: int) -> bool:
+        """Whether a node may be written where a given one lies."""
+        maker = next((i for i, item in enumerate(self.items) if isinstance(item, Kernel) and made in item.inside), -1)
+        if maker <= last_failure or self.block.outputs.count(made) != 1 or (given.shape, given.dtype) != (made.shape, made.dtype):
+            return False
+        if given in self.block.outputs or isinstance(made, Reduce):
+            return False
+        for i, item in enumerate(self.items):
+            readers = item.members if isinstance(item, Kernel) else [item]
+            for reader in readers:
+                if any(x.node is given for x in reader.reads()):
+                    if i > maker or (i == maker and not overwrites_behind(reader, given, made)):
+                        return False
+        return True
+
+
+def overwrites_behind(reader: Node, given: Node, made: Node) -> bool:
+    """Whether a member of one kernel reads each element of a given node just before another member is stored there."""
+    same_space = not isinstance(reader, Reduce) and reader.space == made.space
+    return same_space and all(x.view == whole(reader.space) for x in reader.reads() if x.node is given)
 
 
 def node_number(names: dict[Node, str]) -> int:
     return len(names)
 
 
-def emit(block: Block, donated: dict[int, int] | None = None) -> tuple[str, Program, int]:
+def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, Program, int]:
     """The C text of a block, what belongs to it, and the bytes of its arena."""
     program = Program()
-    program.__dict__["conditions"] = []
-    writer = Writer(program, block, donated or {}, True)
+    writer = Writer(program, block)
     lines = writer.write()
+    program.donations = writer.donations(donated or {})
     first = len(block.inputs) + len(block.outputs) + 1
     main = [
         "int arrayad_program(const struct arrayad_host *host, void *const *buffers)",

@@ -45,9 +45,10 @@ class Executable:
     def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None) -> None:
         self.tape = simplify(tape)
         block = lower(self.tape)
-        self.source, program, self.arena_size = emit(block)
+        self.source, program, self.arena_size = emit(block, donations)
         self.report = program.report
-        self.conditions = program.__dict__["conditions"]
+        self.conditions = program.conditions
+        self.donations = program.donations
         self.number = next(numbers)
         self.calls = [callback(code, call) for code, call in program.host_calls]
         self.error: BaseException | None = None
@@ -61,6 +62,9 @@ class Executable:
 
     def __call__(self, values: list[Any], donate: frozenset[int] = frozenset()) -> list[Any]:
         outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
+        for i in donate:
+            if i in self.donations:
+                outputs[self.donations[i]] = values[i]
         code = self.program.run([*values, *outputs, self.arena, *self.constants])
         if code:
             self.failed(code)
