@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from arrayad.primitives.arithmetic import add, multiply
@@ -83,17 +84,10 @@ def sum_of_repeated(m: Match) -> Any:
         return None
     shape = m.inner[0].output.shape
     lead = len(shape) - aval_of(m["x"]).ndim
-    count = 1
-    for a in repeated:
-        count *= shape[a]
-    kept = [a - lead for a in others]
-    x = m["x"]
-    full = with_ones(shape, tuple(repeated))
-    x = m(broadcast_to, m(reshape, x, shape=(1,) * lead + aval_of(x).shape), shape=full)
-    del kept
+    x = m(reshape, m["x"], shape=(1,) * lead + aval_of(m["x"]).shape)
+    x = m(broadcast_to, x, shape=with_ones(shape, tuple(repeated)))
     total = m(reduce_sum, x, axis=tuple(others)) if others else x
-    left = tuple(n for a, n in enumerate(shape) if a not in m.params["axis"])
-    return m(multiply, m(reshape, total, shape=left), float(count))
+    return m(multiply, m(reshape, total, shape=m.output.shape), float(math.prod(shape[a] for a in repeated)))
 
 
 rewrite(

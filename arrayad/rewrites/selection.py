@@ -53,7 +53,7 @@ rewrite(
 rewrite(
     "What a choice takes of the same choice.",
     (where, "c", (where, "c", "x", "y"), "z"),
-    when=lambda m: fits_alone(m, m["x"], m["z"]),
+    when=lambda m: fits_alone(m, m["x"]),
     to=lambda m: m(where, m["c"], m["x"], m["z"]),
     samples=[sample(lambda c, x, y: where(c, where(c, x, y), x), (3,), (3,), (3,), **MASK)],
 )
@@ -61,13 +61,13 @@ rewrite(
 rewrite(
     "What a choice leaves to the same choice.",
     (where, "c", "z", (where, "c", "x", "y")),
-    when=lambda m: fits_alone(m, m["y"], m["z"]),
+    when=lambda m: fits_alone(m, m["y"]),
     to=lambda m: m(where, m["c"], m["z"], m["y"]),
     samples=[sample(lambda c, x, y: where(c, y, where(c, x, y)), (3,), (3,), (3,), **MASK)],
 )
 
 
-def fits_alone(m: Match, x: Any, z: Any) -> bool:
+def fits_alone(m: Match, x: Any) -> bool:
     """Whether the dtype and the shape of the result do not hang on the operand that goes."""
     return not is_weak(x) and aval_of(x).dtype == m.output.dtype
 
