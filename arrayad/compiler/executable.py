@@ -43,7 +43,7 @@ class Executable:
     """A compiled tape."""
 
     def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None) -> None:
-        self.tape = simplify(tape)
+        self.tape = simplify(tape, reorder=True)
         block = lower(self.tape)
         self.source, program, self.arena_size = emit(block, donations)
         self.report = program.report
