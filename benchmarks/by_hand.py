@@ -38,7 +38,8 @@ class Library:
             for kind, x in zip(kinds, arguments, strict=True)
         ]
 
-        def call(*, keep: Any = arguments) -> None:
+        # cffi unloads the library when its FFI goes, and pointers keep neither it nor the arrays.
+        def call(*, kept: Any = (self, arguments)) -> None:
             function(*values)
 
         return call
