@@ -21,6 +21,11 @@ PREAMBLE = """\
 #else
 #define SIMD(...)
 #endif
+#ifdef __GNUC__
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
 """
 
 RUN = """
@@ -51,7 +56,7 @@ def scalar_functions(text: str) -> str:
                 f"#define M(function) function{'##f' if short else ''}\n"
                 f"#define C(value) ((T)(value))\n"
                 f"#define NAME(function) function##_{suffix}\n"
-                + "\n".join(ctext(name) for name in SCALARS)
+                + "\n".join(ctext(name).replace("static inline", "INLINE") for name in SCALARS)
                 + "\n#undef T\n#undef M\n#undef C\n#undef NAME\n#undef ROUND_HALF_EVEN\n"
             )
     return "\n".join(pasted)
