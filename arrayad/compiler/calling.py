@@ -127,7 +127,7 @@ class Writer:
         elif place.kind == "is":
             self.check(place, f"{source} is {self.constant(value)}")
         elif place.kind == "class":
-            self.check(place, f"{source}.__class__ is {self.constant(type(value))}")
+            self.check(place, f"{source}.__class__ is {self.constant(value)}")
         elif place.kind == "length":
             self.check(place, f"len({source}) == {value}")
         elif place.kind == "keys":
@@ -376,16 +376,16 @@ class Writer:
         self.capture.close()
         self.walk.close()
 
-    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str | None, Place | None]:
-        """What differs in this call, in words, and where; None if nothing does."""
+    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, str | None, Place | None]:
+        """Which check fails in this call, what differs in words, and where; None if nothing does."""
         scope = dict(self.scope, args=args, kwargs=kwargs)
-        for name, test, place in self.checks:
+        for i, (name, test, place) in enumerate(self.checks):
             try:
                 if not eval(test, scope):
-                    return name_of_change(name, place, scope), place
+                    return i, name_of_change(name, place, scope), place
             except (LookupError, AttributeError, TypeError, ValueError):
-                return f"{name} is not there any more", place
-        return None, None
+                return i, f"{name} is not there any more", place
+        return len(self.checks), None, None
 
 
 ERRORS = "(LookupError, AttributeError, TypeError, ValueError)"
@@ -402,6 +402,8 @@ def name_of_change(name: str, place: Place, scope: dict[str, Any]) -> str:
         now = len(now) if place.kind == "length" else list(now) if place.kind == "keys" else now
     except (LookupError, AttributeError, TypeError, ValueError):
         return f"{name} is not there any more"
+    if place.kind == "class":
+        return f"{name} was {place.value.__name__} and is {type(now).__name__}"
     what = f"the length of {name}" if place.kind == "length" and not name.startswith("the ") else name
     if place.kind == "array" and shown(now) == shown(place.value):
         return f"the contents of {name} have changed"

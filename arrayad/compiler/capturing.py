@@ -15,14 +15,15 @@ import numpy as np
 from arrayad.compiler.watching import Place, Walk
 from arrayad.errors import CompileError, describe, user_line
 from arrayad.modes import Switch, no_grad
-from arrayad.primitives.arithmetic import add, divide, multiply, negative, subtract
+from arrayad.primitives.arithmetic import absolute, add, divide, floor_divide, multiply, negative, remainder, square, subtract
 from arrayad.primitives.casting import astype, constant, identity
 from arrayad.primitives.exponential import power
 from arrayad.shaped import Bundle, aval, is_abstract
 from arrayad.tape import LEAF, Entry, Leaf, Trace, Traced, collect, next_serial, recorded
 from arrayad.tensor import INDEX, TRUTH, Gradient, Tensor, handle, input_entry, is_watched
 
-ARITHMETIC = frozenset(row.primitive for row in (add, subtract, multiply, divide, power, negative))  # type: ignore[attr-defined]
+OPERATORS: Any = (add, subtract, multiply, divide, floor_divide, remainder, power, square, negative, absolute)
+ARITHMETIC = frozenset(operator.primitive for operator in OPERATORS)
 """Of Python numbers these make Python numbers."""
 
 
@@ -31,10 +32,14 @@ class OutsideError(Exception):
 
 
 class Seen:
-    """A Tensor or an array in words, once it has been let go of."""
+    """A Tensor or an array of NumPy's in words, once it has been let go of."""
 
     def __init__(self, x: Any) -> None:
-        self.text = f"{x.dtype}{list(x.shape)}" + (" that requires grad" if x.__class__ is Tensor and is_watched(x) else "")
+        self.text = f"{x.dtype}{list(x.shape)}"
+        if x.__class__ is not Tensor:
+            self.text = f"the array {self.text}"
+        elif is_watched(x):
+            self.text += " that requires grad"
 
     def __repr__(self) -> str:
         return self.text

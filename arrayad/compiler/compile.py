@@ -140,16 +140,19 @@ class Compiled:
         return is_new
 
     def reason(self, args: tuple[Any, ...], kwargs: dict[str, Any], quiet: bool) -> str:
-        """Why the program that was used last does not fit; numbers among the arguments that differ are noted."""
+        """Why the program that comes nearest does not fit; numbers among the arguments that differ are noted."""
         found = self.specialisations[quiet]
         if not found:
             return "it had not been called in this mode of recording"
-        why, place = found[0].writer.broken(args, kwargs)
-        if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
-            self.varying.add(place.source)
+        broken = [made.writer.broken(args, kwargs) for made in found]
+        for _, _, place in broken:
+            if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
+                self.varying.add(place.source)
+        nearest = max(range(len(found)), key=lambda k: broken[k][0])  # the program that fits furthest
+        why = broken[nearest][1]
         if why is not None:
             return why
-        places = ", ".join(dict.fromkeys(place for _, _, place in found[0].tape.guards))
+        places = ", ".join(dict.fromkeys(place for _, _, place in found[nearest].tape.guards))
         return f"a branch on a value went another way: {places}"
 
     def give_up(self, args: tuple[Any, ...], kwargs: dict[str, Any], why: str) -> Any:

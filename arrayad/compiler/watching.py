@@ -233,7 +233,7 @@ class Walk:
 
     def visit_given(self, x: Any, name: str, source: str) -> None:
         """What is known by class and contents."""
-        self.look("class", name, source, x)
+        self.look("class", name, source, type(x))
         if id(x) in self.given:  # one object in two places, or a circle: the same is needed again
             self.look("one", name, source, self.given[id(x)])
             return
