@@ -6,7 +6,7 @@ list of arrays for the executable, and assignments for everything that the trace
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -65,6 +65,8 @@ class Writer:
         self.made: dict[int, str] = {}
         self.kept: list[Any] = []
         self.followed: set[int] = set()
+        self.free: Mapping[str, Mapping[int, str]] = {}
+        self.sizes: dict[str, str] = {}
         self.donations: dict[int, int] = {}
 
     def constant(self, value: Any) -> str:
@@ -78,8 +80,9 @@ class Writer:
     def check(self, place: Place, test: str) -> None:
         self.checks.append((place.name, test, place))
 
-    def read(self, used: set[Any]) -> None:
-        """Write the checks; `used` holds the entries of the inputs that the tape needs."""
+    def read(self, used: set[Any], free: Mapping[str, Mapping[int, str]]) -> None:
+        """Write the checks; `used` holds the entries of the inputs that the tape needs, `free` the axes that may vary."""
+        self.free = free
         by_place = {id(lifted.place): lifted for lifted in self.capture.inputs}
         aliases = {id(alias): lifted for lifted in self.capture.inputs for alias in lifted.aliases}
         unused = {id(x) for lifted in self.capture.inputs if lifted.entry not in used for x in (lifted.place, *lifted.aliases)}
@@ -151,6 +154,20 @@ class Writer:
             f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}",
         )
 
+    def fits_freely(self, source: str, shape: tuple[int, ...], free: Mapping[int, str]) -> str:
+        """The check of a shape of which some axes vary; those of one name together, and not to 0 or 1."""
+        tests = [f"len(s := {source}.shape) == {len(shape)}"]
+        for axis, size in enumerate(shape):
+            word = free.get(axis)
+            if word is None:
+                tests.append(f"s[{axis}] == {size}")
+            elif word in self.sizes:
+                tests.append(f"s[{axis}] == {self.sizes[word]}")
+            else:
+                name = self.sizes[word] = f"n{len(self.sizes)}"
+                tests.append(f"({name} := s[{axis}]) > 1")
+        return " and ".join(tests)
+
     def read_number(self, place: Place, lifted: Input, value: Any) -> None:
         """Write the check of a number that is read anew."""
         kinds = self.constant(INTEGERS if isinstance(value, int | np.integer) else FLOATS)
@@ -164,6 +181,9 @@ class Writer:
         """The check of a value's shape and dtype."""
         value, i = lifted.lifted, lifted.index
         dtype = self.constant(value.dtype)
+        free = self.free.get(lifted.place.source)
+        if free is not None:
+            return f"{self.fits_freely(source, value.shape, free)} and (v{i}.dtype == {dtype})"
         return f"{source}.shape == {value.shape} and ((d := v{i}.dtype) is {dtype} or d == {dtype})"
 
     def read_numbers(self, place: Place) -> None:

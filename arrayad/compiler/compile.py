@@ -13,13 +13,12 @@ from arrayad import tree
 from arrayad.compiler.calling import MISS
 from arrayad.compiler.capturing import OutsideError
 from arrayad.compiler.dimensions import Dimensions
-from arrayad.compiler.specialising import Specialisation, specialised
+from arrayad.compiler.specialising import Request, Specialisation, specialised
 from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
 from arrayad.tensor import Tensor, is_watched
 from arrayad.tracing import Tape
-from arrayad.transforms.boundary import parameter_names
 
 LIMIT = 16
 """How many programs a function may need before it runs uncompiled, and says so; other sizes of named dimensions apart."""
@@ -123,18 +122,19 @@ class Compiled:
 
     def specialise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, Any]:
         """Trace the function; numbers that vary are inputs, unless it needs them as what they are."""
+        request = Request(self.function, args, kwargs, self.varying, self.dimensions)
         if not self.varying:
-            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+            return specialised(request, self.lock, self.background)
         try:
-            return specialised(self.function, args, kwargs, self.lock, self.varying, self.background)
+            return specialised(request, self.lock, self.background)
         except OutsideError:
             raise
         except Exception:
-            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+            return specialised(request._replace(varying=()), self.lock, self.background)
 
     def is_other_size(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the call has other sizes of the named dimensions than any before."""
-        sizes = tuple(self.dimensions.sizes(parameter_names(self.function, len(args)), args, kwargs).values())
+        sizes = tuple(Request(self.function, args, kwargs, (), self.dimensions).sizes.values())
         is_new = bool(sizes) and sizes not in self.sizes and bool(self.sizes)
         self.sizes.add(sizes)
         return is_new

@@ -10,6 +10,9 @@ import pytest
 
 import arrayad as ad
 from arrayad import tree
+from arrayad.compiler import backend
+from arrayad.compiler.backend import DynamicError
+from arrayad.compiler.replaying import Replay
 from arrayad.errors import ShapeError
 
 
@@ -102,3 +105,48 @@ def test_a_rate_as_an_argument_of_a_functional_step():
         w, wanted = step(w, 0.1 / (i + 1)), wanted - np.float32(0.1 / (i + 1)) * 2 * wanted
         np.testing.assert_allclose(w.numpy(), wanted, rtol=1e-5)
     assert step.traces == 2
+
+
+def test_one_executable_for_all_sizes_where_the_backend_has_one(monkeypatch):
+    asked = []
+
+    def for_all(make_tape, sizes):
+        asked.append(dict(sizes))
+        tapes = {}
+
+        def execute(values, donate=frozenset()):
+            n = values[0].shape[0]
+            if n not in tapes:
+                tapes[n] = Replay(make_tape({"batch": n}))
+            return tapes[n](values)
+
+        assert len(make_tape(sizes)) == len(make_tape({"batch": 11}))
+        return execute
+
+    monkeypatch.setattr(backend, "DYNAMIC", for_all)
+    total, runs = ad.tensor(0.0), {"last": 0}
+
+    @ad.compile(dynamic={"x": {0: "batch"}, "labels": {0: "batch"}})
+    def f(x, labels):
+        nonlocal total
+        loss = ad.nn.functional.cross_entropy(x, labels)
+        total += loss
+        return loss
+
+    expected = 0.0
+    for n in (4, 5, 1, 7, 4, 1):
+        x, labels = np.random.default_rng(n).normal(size=(n, 3)), np.random.default_rng(n).integers(0, 3, n)
+        wanted = ad.nn.functional.cross_entropy(x, labels).item()
+        expected += wanted
+        assert f(x, labels).item() == pytest.approx(wanted, rel=1e-14)
+        assert total.item() == pytest.approx(expected, rel=1e-13) and runs == {"last": 0}
+    assert f.traces == 2 and asked == [{"batch": 4}]
+
+
+def test_a_function_that_is_another_at_other_sizes_has_a_program_for_each(monkeypatch):
+    def for_all(make_tape, sizes):
+        raise DynamicError("no")
+
+    monkeypatch.setattr(backend, "DYNAMIC", for_all)
+    f = ad.compile(lambda x: ad.sum(x) if x.shape[0] % 2 else -ad.sum(x), dynamic={"x": 0})
+    assert [f(ad.ones(n)).item() for n in range(1, 8)] == [1, -2, 3, -4, 5, -6, 7]
