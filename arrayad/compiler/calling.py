@@ -16,7 +16,7 @@ from arrayad import tree
 from arrayad.compiler.backend import contiguous
 from arrayad.compiler.capturing import Capture, Input, Seen
 from arrayad.compiler.replaying import Broken
-from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same
+from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same, same_items
 from arrayad.errors import CompileError
 from arrayad.readers.emit import define
 from arrayad.tape import Entry
@@ -52,6 +52,7 @@ class Writer:
             "same": same,
             "contiguous": contiguous,
             "equal_arrays": equal_arrays,
+            "same_items": same_items,
             "number": number,
             "join": tree.join,
             "MISS": MISS,
@@ -135,6 +136,8 @@ class Writer:
             self.check(place, f"len({source}) == {value}")
         elif place.kind == "keys":
             self.check(place, f"[*{source}] == {self.constant(value)}" if value else f"not {source}")
+        elif place.kind == "items":
+            self.check(place, f"same_items({source}, {self.constant(value)})")
         elif place.kind == "absent":
             self.check(place, source)
         elif value is None or value is True or value is False:
@@ -353,7 +356,7 @@ class Writer:
 
     def functions(self, inputs: list[Input], result: str, owner: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """`call(args, kwargs)`, and `complete(args, kwargs, handles, values, outs)`, told everything, which checks nothing."""
-        self.scope.update(owner=owner, lock=owner.lock)
+        self.scope.update(self.walk.scope, owner=owner, lock=owner.lock)
         body = [*self.lines, f"return {result}"]
         if self.followed:
             parents = "".join(f"{f't{lifted.index}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs)
@@ -422,6 +425,8 @@ def name_of_change(name: str, place: Place, scope: dict[str, Any]) -> str:
         now = len(now) if place.kind == "length" else list(now) if place.kind == "keys" else now
     except (LookupError, AttributeError, TypeError, ValueError):
         return f"{name} is not there any more"
+    if place.kind == "items":
+        return f"the items of {name} have changed"
     if place.kind == "class":
         return f"{name} was {place.value.__name__} and is {type(now).__name__}"
     what = f"the length of {name}" if place.kind == "length" and not name.startswith("the ") else name

@@ -13,7 +13,7 @@ from arrayad import tree
 from arrayad.compiler.calling import MISS
 from arrayad.compiler.capturing import OutsideError
 from arrayad.compiler.dimensions import Dimensions
-from arrayad.compiler.specialising import Request, Specialisation, specialised
+from arrayad.compiler.specialising import TRACING, Request, Specialisation, specialised
 from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
@@ -97,9 +97,13 @@ class Compiled:
 
     def missed(self, args: tuple[Any, ...], kwargs: dict[str, Any], quiet: bool) -> Any:
         """Trace the function for this call, or run it as it stands where somebody outside follows what it is given."""
-        if self.is_given_up or any(map(is_followed, tree.leaves((args, kwargs)))):
+        if self.is_given_up:
             return self.function(*args, **kwargs)
         with self.lock:
+            with TRACING:  # in which another thread may have lifted the arguments
+                is_outside = any(map(is_followed, tree.leaves((args, kwargs))))
+            if is_outside:
+                return self.function(*args, **kwargs)
             for found in self.specialisations[quiet]:  # which another thread may have made meanwhile
                 result = found.call(args, kwargs)
                 if result is not MISS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import random
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ from arrayad.compiler.dimensions import Dimensions, resized
 from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import GIVEN, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
+from arrayad.errors import CompileError
 from arrayad.primitives.picking import pick
 from arrayad.shaped import Bundle, aval
 from arrayad.tape import ONLY_LEAF, Entry, next_serial
@@ -26,6 +29,9 @@ from arrayad.tracing import Tape
 from arrayad.transforms.boundary import parameter_names
 
 PICK: Any = pick.primitive  # type: ignore[attr-defined]
+
+TRACING = threading.RLock()
+"""Held by the thread that traces: until it is done, the Tensors that it has lifted have histories of its trace."""
 
 Numbers = dict[int, list[tuple[str, Any, Input | None]]]
 
@@ -100,6 +106,25 @@ class Request(NamedTuple):
         )
 
 
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Refuse what draws from the global generators of Python and NumPy inside, and put these back.
+
+    **Raises** `CompileError` where something was drawn.
+    """
+    python, numpy = random.getstate(), np.random.get_state(legacy=False)
+    yield
+    moved = random.getstate() != python
+    now = np.random.get_state(legacy=False)
+    if moved or now["state"]["pos"] != numpy["state"]["pos"] or not np.array_equal(now["state"]["key"], numpy["state"]["key"]):
+        random.setstate(python)
+        np.random.set_state(numpy)
+        raise CompileError(
+            f"[compile] the function draws from {'random' if moved else 'np.random'}, which a compiled function would do at "
+            "tracing only; draw from a generator of arrayad.random, or pass what is drawn as an argument"
+        )
+
+
 class Run:
     """One run of a function in a trace: its tape, the inputs, and the writer that knows what the function has changed.
 
@@ -107,12 +132,17 @@ class Run:
     """
 
     def __init__(self, request: Request) -> None:
+        with TRACING:
+            self.run(request)
+
+    def run(self, request: Request) -> None:
+        """Run the function."""
         self.walk = walk = walked(request)
         self.capture = capture = Capture(walk)
         numbers: Numbers = {}
         self.writer = writer = Writer(capture, numbers)
         try:
-            with capture:
+            with capture, undrawn():
                 lift_numbers(capture, numbers)
                 given, named = stood_in(capture, request.args, request.kwargs)
                 self.result = writer.expression(request.function(*given, **named), "the result")

@@ -54,9 +54,8 @@ def test_no_compiler_is_said_once_and_the_replay_runs(monkeypatch, told):
     monkeypatch.setattr(backend, "BACKEND", refuse)
     f, g = ad.compile(lambda x: x + 1), ad.compile(lambda x: x * 2)
     with pytest.warns(RuntimeWarning, match="no C compiler was found.*replayed") as caught:
-        assert f(ad.tensor(1.0)).item() == 2
-        assert g(ad.tensor(1.0)).item() == 2
-        assert f(ad.tensor(3.0)).item() == 4
+        found = [f(ad.tensor(1.0)).item(), g(ad.tensor(1.0)).item(), f(ad.tensor(3.0)).item()]
+    assert found == [2, 2, 4]
     assert len(caught) == 1 and caught[0].filename == __file__
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -361,3 +362,62 @@ def test_growing_lists_of_tensors_are_refused_at_once():
     with pytest.raises(CompileError, match="losses, which grows with each call"):
         f(ad.tensor(1.0))
     assert losses == []
+
+
+def test_threads_that_change_one_state_take_turns():
+    total = ad.tensor(0)
+
+    @ad.compile
+    def add(x):
+        nonlocal total
+        total += x
+
+    threads = [threading.Thread(target=lambda: [add(ad.tensor(1)) for _ in range(100)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total.item() == 400 and add.traces == 1
+
+
+def test_a_recurrent_network_in_a_scan_with_dropout_and_adam():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            rng = ad.random.default_rng(1)
+            self.inner, self.outer = nn.Linear(3, 4, rng=rng), nn.Linear(4, 4, rng=rng)
+            self.dropout = nn.Dropout(0.3, rng=rng)
+            self.register_buffer("seen", ad.tensor(0))
+
+        def forward(self, xs):
+            self.seen += 1
+            last, _ = ad.scan(lambda h, x: (ad.tanh(self.inner(x) + self.outer(h)), None), ad.zeros(4, dtype="float32"), xs)
+            return self.dropout(last)
+
+    def build():
+        model = Recurrent()
+        optimizer = optim.Adam(model.parameters(), lr=0.05)
+
+        def step(xs):
+            optimizer.zero_grad()
+            loss = ad.sum(model(xs) ** 2)
+            loss.backward()
+            optimizer.step()
+            return {"loss": loss, "norm": ad.sqrt(sum(ad.sum(p.grad**2) for p in model.parameters()))}
+
+        return model, step
+
+    (model, step), (other, eager) = build(), build()
+    compiled = ad.compile(step)
+    for i in range(4):
+        xs = ad.tensor(array(6, 3, dtype="float32", seed=i))
+        found, wanted = compiled(xs), eager(xs)
+        for key in wanted:
+            assert found[key].item() == pytest.approx(wanted[key].item(), rel=1e-5)
+            assert not found[key].requires_grad or key == "loss"
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-4, atol=1e-6)
+    assert model.seen.item() == 4 and compiled.traces == 1
+    length = len(compiled.tape)
+    compiled(ad.tensor(array(12, 3, dtype="float32")))
+    assert len(compiled.tape) == length  # the loop is one operation, however long it is
