@@ -116,6 +116,7 @@ class Capture:
         self.swept: set[Entry] = set()
         self.numbers: dict[str, Tensor] = {}
         self.weak: set[Entry] = set()
+        self.has_unreached = False
         self.is_weak = False
         self.before = {id(x): x for x in gc.get_objects() if type(x) is Tensor}
         self.mode = Switch(capture=self)
@@ -297,6 +298,7 @@ class Capture:
             return
         known = self.made.get(id(x.value))
         if id(x) in self.before:
+            self.has_unreached = True
             name = f"the Tensor {describe(x)} that is used at {user_line()}"
             self.lift(x, Place("tensor", name, self.walk.constant(x), x))
         elif known is not None and known[0] is x.value and x.history is None:

@@ -44,7 +44,7 @@ class Compiled:
         self.varying: set[str] = set()
         self.lock = threading.RLock()
         self.traces = self.explained = 0
-        self.is_given_up = False
+        self.is_given_up = self.sees_everything = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         quiet = False
@@ -116,6 +116,9 @@ class Compiled:
                 made, result = self.specialise(args, kwargs)
             except OutsideError:
                 return self.function(*args, **kwargs)
+            if made.writer.capture.has_unreached and not self.sees_everything:
+                self.sees_everything = True  # the next trace looks for what holds the Tensors that this one has not found
+                return result
             made.number = self.traces
             self.specialisations[quiet] = (made, *self.specialisations[quiet])[:KEPT]
             self.traces += 1
@@ -126,7 +129,7 @@ class Compiled:
 
     def specialise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, Any]:
         """Trace the function; numbers that vary are inputs, unless it needs them as what they are."""
-        request = Request(self.function, args, kwargs, self.varying, self.dimensions)
+        request = Request(self.function, args, kwargs, self.varying, self.dimensions, self.sees_everything)
         if not self.varying:
             return specialised(request, self.lock, self.background)
         try:

@@ -86,6 +86,7 @@ class Request(NamedTuple):
     kwargs: dict[str, Any]
     varying: Collection[str]
     dimensions: Dimensions
+    everything: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -225,7 +226,7 @@ def walked(request: Request) -> Walk:
     """What the function reaches, once its optimisers have allocated what they remember."""
 
     def walk() -> Walk:
-        return Walk(request.function, request.args, request.kwargs, request.names, request.varying)
+        return Walk(request.function, request.args, request.kwargs, request.names, request.varying, request.everything)
 
     found = walk()
     waiting = [x for x in found.seen.values() if hasattr(type(x), "allocate")]

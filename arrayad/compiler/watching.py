@@ -155,7 +155,8 @@ class Walk:
     """Everything that a function and its arguments reach, as `places` in the order in which they must be read.
 
     What hangs on the function is known by identity; what hangs on the arguments, by class and contents, so that other objects of
-    the same kind fit too.  `scope` holds the constants in the places' expressions.
+    the same kind fit too.  With `everything` attributes count that no code names.  `scope` holds the constants in the
+    expressions.
     """
 
     def __init__(
@@ -165,8 +166,9 @@ class Walk:
         kwargs: dict[str, Any],
         parameters: Sequence[str] = (),
         varying: Collection[str] = (),
+        everything: bool = False,
     ) -> None:
-        self.varying = varying
+        self.varying, self.everything = varying, everything
         self.names: frozenset[str] = frozenset()
         while True:  # until no code is found that names further attributes
             before = self.names
@@ -216,7 +218,7 @@ class Walk:
 
     def reaches_all(self) -> bool:
         """Whether code reads attributes without spelling their names."""
-        return not self.names.isdisjoint(UNSEEN)
+        return self.everything or not self.names.isdisjoint(UNSEEN)
 
     def visit(self, x: Any, name: str, source: str, *how: Any, fixed: bool = False) -> None:
         """Add what stands at a place, and what is reached from there; how: its holder, key and access."""
@@ -390,7 +392,8 @@ class Walk:
     def attributes(self, x: Any, space: dict[str, Any], name: str, source: str, fixed: bool, chosen: bool) -> None:
         """What an object's dict holds; only what code names, where `chosen`."""
         lifted = getattr(type(x), "lifted", ())
-        if not isinstance(x, types.ModuleType):
+        is_module = isinstance(x, types.ModuleType)
+        if not is_module:
             before = {key: value for key, value in space.items() if key not in lifted}
             self.containers.append(Container(space, before, name, f"{source}.__dict__", lifted))
         skipped = getattr(type(x), "unwatched", ())
@@ -399,7 +402,7 @@ class Walk:
             if (
                 key in skipped
                 or (only is not None and key not in only)
-                or (chosen and key not in self.names and not self.reaches_all())
+                or (chosen and key not in self.names and (is_module or not self.reaches_all()))
             ):
                 continue
             path = f"{name}.{key}"
@@ -408,7 +411,7 @@ class Walk:
                 self.look("lifted", path, reads, value, x, key, "attribute")
             else:
                 self.visit(value, path, reads, x, key, "attribute", fixed=fixed)
-        if not isinstance(x, types.ModuleType):
+        if not is_module:
             self.class_values(x, space, name, source)
 
     def class_values(self, x: Any, space: dict[str, Any], name: str, source: str) -> None:

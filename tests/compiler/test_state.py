@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import pickle
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -421,3 +423,42 @@ def test_a_recurrent_network_in_a_scan_with_dropout_and_adam():
     length = len(compiled.tape)
     compiled(ad.tensor(array(12, 3, dtype="float32")))
     assert len(compiled.tape) == length  # the loop is one operation, however long it is
+
+
+def test_tensors_in_containers_that_the_code_does_not_name():
+    class Register(collections.UserDict):
+        pass
+
+    register, queue, hidden = Register(a=ad.tensor(1.0)), collections.deque([ad.tensor(2.0)], maxlen=1), Register()
+    hidden.data["deep"] = types.SimpleNamespace(inner=[ad.tensor(5.0)])
+    f = ad.compile(lambda x: register["a"] + queue[0] + sum(part.inner[0] for part in hidden.values()) * x)
+    x = ad.tensor(1.0)
+    assert [f(x).item(), f(x).item(), f(x).item()] == [8, 8, 8]
+    register["a"] = ad.tensor(10.0)
+    assert f(x).item() == 17
+    queue.append(ad.tensor(20.0))
+    assert f(x).item() == 35
+    hidden.data["deep"].inner[0] = ad.tensor(6.0)
+    assert f(x).item() == 36
+    hidden.data["deep"] = types.SimpleNamespace(inner=[ad.tensor(7.0)])
+    assert f(x).item() == 37
+
+
+def test_the_same_array_in_two_tensors_is_told_apart():
+    w = ad.tensor([1.0, 2.0], requires_grad=True)
+    average = w.detach()  # shares its value
+    optimizer = optim.SGD([w], lr=0.5)
+
+    @ad.compile
+    def step():
+        nonlocal average
+        average = 0.5 * average + 0.5 * w.detach()
+        ad.sum(w).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return average - w.detach()
+
+    expected, value = np.array([1.0, 2.0]), np.array([1.0, 2.0])
+    for _ in range(3):
+        expected, value = 0.5 * expected + 0.5 * value, value - 0.5
+        np.testing.assert_allclose(step().numpy(), expected - value)
