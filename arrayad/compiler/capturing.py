@@ -7,7 +7,6 @@ is recorded, or a constant.  The handles that were lifted have histories of the 
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,7 @@ class Capture:
         self.weak: set[Entry] = set()
         self.has_unreached = False
         self.is_weak = False
-        self.before = {id(x): x for x in gc.get_objects() if type(x) is Tensor}
+        self.created: dict[int, Tensor] = {}
         self.mode = Switch(capture=self)
 
     def __enter__(self) -> Capture:
@@ -149,7 +148,7 @@ class Capture:
         """Let go of everything that is needed while tracing alone."""
         self.made.clear()
         self.known.clear()
-        self.before.clear()
+        self.created.clear()
         self.swept.clear()
         self.arrays.clear()
         self.numbers.clear()
@@ -293,11 +292,11 @@ class Capture:
                 self.assigned(x, entry)
             return
         if entry is not None and not is_watched(x):
-            if LEAF in entry.scopes and id(x) in self.before:
+            if LEAF in entry.scopes and id(x) not in self.created:
                 raise OutsideError
             return
         known = self.made.get(id(x.value))
-        if id(x) in self.before:
+        if id(x) not in self.created:
             self.has_unreached = True
             name = f"the Tensor {describe(x)} that is used at {user_line()}"
             self.lift(x, Place("tensor", name, self.walk.constant(x), x))
@@ -321,9 +320,7 @@ class Capture:
             x.history = known[1]
         else:
             x.history = None
-        lifted = self.by_handle.get(id(x))
-        if lifted is not None and x.history is None:
-            self.before.pop(id(x), None)  # it is a constant from here on
+            self.created[id(x)] = x  # it is a constant from here on
 
     def leaf(self, x: Tensor, gradient: Gradient) -> Leaf:
         """The entry of a watched leaf that has this value of the trace."""
