@@ -267,7 +267,7 @@ class Writer:
             name = self.made[id(x)] = f"r{len(self.made)}"
             self.kept.append(x)
             history = self.history(x)
-            self.lines.append(f"{name} = handle({self.output(x)}{'' if history == 'None' else f', {history}'})")
+            self.lines += [f"{name} = Tensor()", f"{name}.value = {self.output(x)}", f"{name}.history = {history}"]
             if is_watched(x):
                 self.lines.append(f"watch({name})")
                 if x.grad is not None:

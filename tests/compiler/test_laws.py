@@ -27,7 +27,17 @@ def assert_same_bits(found: Any, wanted: Any) -> None:
         np.testing.assert_array_equal(y, z)
 
 
-@pytest.mark.parametrize("case", every_case(), ids=str)
+def first_of_each() -> list[Any]:
+    """Every case; all of a row but the first are slow."""
+    seen: set[str] = set()
+    found = []
+    for case in every_case():
+        found.append(pytest.param(case, id=str(case), marks=[pytest.mark.slow] if case.row.name in seen else []))
+        seen.add(case.row.name)
+    return found
+
+
+@pytest.mark.parametrize("case", first_of_each())
 def test_every_row(case: Case) -> None:
     for dtype in case.dtypes:
         operands = [handle(x) for x in case.operands(dtype)]
@@ -43,7 +53,7 @@ def test_every_row(case: Case) -> None:
             assert compiled.traces == 1 and (compiled.tape.entries or is_several(wanted))
 
 
-@pytest.mark.parametrize("case", every_case(), ids=str)
+@pytest.mark.parametrize("case", first_of_each())
 def test_the_sweep_of_every_row(case: Case) -> None:
     chosen = tuple(i for i in range(len(case.shapes)) if case.is_smooth_operand(i))
     if not chosen:
