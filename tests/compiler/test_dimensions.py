@@ -15,6 +15,8 @@ from arrayad.compiler.backend import DynamicError
 from arrayad.compiler.replaying import Replay
 from arrayad.errors import ShapeError
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 
 @pytest.mark.parametrize("dynamic", [{"x": 0, "y": 0}, {"x": (0,), "y": [0]}, {"x": {0: "batch"}, "y": {0: "batch"}}, True])
 def test_named_dimensions_vary_without_complaint(dynamic):

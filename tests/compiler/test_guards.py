@@ -16,6 +16,8 @@ import pytest
 import arrayad as ad
 from arrayad.errors import CompileError
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 X = ad.tensor(3.0)
 SCALE = 2.0
 CONFIG = {"lr": 0.5, "layers": [1, 2], "name": "a", "sizes": {1, 2}}

@@ -12,6 +12,8 @@ import arrayad as ad
 from arrayad import tree
 from arrayad.tensor import Tensor, handle
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 
 def values_of(x: Any) -> list[np.ndarray[Any, Any]]:
     return [np.asarray(y) for y in tree.leaves(x)]
