@@ -14,7 +14,7 @@ import numpy as np
 from arrayad import tree
 from arrayad.arbitrary import OBJECT, array_in, of, plain
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe, user_line, user_stacklevel
-from arrayad.modes import capturing, current_mode
+from arrayad.modes import MODES, capturing, current_mode
 from arrayad.shaped import Shaped, is_abstract
 from arrayad.tape import LEAF, ONLY_LEAF, Entry, Leaf, Traced, next_serial, recorded, watchers
 
@@ -245,6 +245,10 @@ def handle(value: Any, history: Any = None) -> Tensor:
     tensor = Tensor()
     tensor.value = value
     tensor.history = history
+    if MODES:
+        capture = current_mode().capture
+        if capture is not None:
+            capture.created[id(tensor)] = tensor
     return tensor
 
 

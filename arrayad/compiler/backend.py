@@ -27,6 +27,10 @@ class NoCompilerError(ArrayadError, RuntimeError):
     """There is no compiler, or none that works; the message says what was tried."""
 
 
+class DynamicError(ArrayadError, RuntimeError):
+    """One executable does not do for all sizes; each has its own."""
+
+
 def compiled(tape: Tape, donations: Mapping[int, int]) -> Runs:
     """The tape as a program in C; its replay where it has values of a dtype that C does not have.
 
@@ -44,7 +48,9 @@ BACKEND: Callable[[Tape, Mapping[int, int]], Runs] = compiled
 """Makes an executable of a tape, where `donations` says which output may be written into which input."""
 
 DYNAMIC: Callable[[Callable[[Sizes], Tape], Sizes], Runs] | None = None
-"""Makes an executable for all sizes of named dimensions, given what traces the function at some; None where there is none."""
+"""Makes an executable for all sizes of named dimensions, given what traces the function at some; None where there is none.
+
+**Raises** `DynamicError` where the function is another at other sizes."""
 
 TOLD: list[str] = []
 """What has been said already of a compiler that is not there."""

@@ -6,7 +6,7 @@ list of arrays for the executable, and assignments for everything that the trace
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from sys import getrefcount
 from typing import Any
 
@@ -16,7 +16,7 @@ from arrayad import tree
 from arrayad.compiler.backend import contiguous
 from arrayad.compiler.capturing import Capture, Input, Seen
 from arrayad.compiler.replaying import Broken
-from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same
+from arrayad.compiler.watching import GIVEN, SCALARS, SHARED, Container, Place, equal_arrays, same, same_items
 from arrayad.errors import CompileError
 from arrayad.readers.emit import define
 from arrayad.tape import Entry
@@ -52,6 +52,7 @@ class Writer:
             "same": same,
             "contiguous": contiguous,
             "equal_arrays": equal_arrays,
+            "same_items": same_items,
             "number": number,
             "join": tree.join,
             "MISS": MISS,
@@ -65,6 +66,8 @@ class Writer:
         self.made: dict[int, str] = {}
         self.kept: list[Any] = []
         self.followed: set[int] = set()
+        self.free: Mapping[str, Mapping[int, str]] = {}
+        self.sizes: dict[str, str] = {}
         self.donations: dict[int, int] = {}
 
     def constant(self, value: Any) -> str:
@@ -78,8 +81,9 @@ class Writer:
     def check(self, place: Place, test: str) -> None:
         self.checks.append((place.name, test, place))
 
-    def read(self, used: set[Any]) -> None:
-        """Write the checks; `used` holds the entries of the inputs that the tape needs."""
+    def read(self, used: set[Any], free: Mapping[str, Mapping[int, str]]) -> None:
+        """Write the checks; `used` holds the entries of the inputs that the tape needs, `free` the axes that may vary."""
+        self.free = free
         by_place = {id(lifted.place): lifted for lifted in self.capture.inputs}
         aliases = {id(alias): lifted for lifted in self.capture.inputs for alias in lifted.aliases}
         unused = {id(x) for lifted in self.capture.inputs if lifted.entry not in used for x in (lifted.place, *lifted.aliases)}
@@ -127,11 +131,13 @@ class Writer:
         elif place.kind == "is":
             self.check(place, f"{source} is {self.constant(value)}")
         elif place.kind == "class":
-            self.check(place, f"{source}.__class__ is {self.constant(type(value))}")
+            self.check(place, f"{source}.__class__ is {self.constant(value)}")
         elif place.kind == "length":
             self.check(place, f"len({source}) == {value}")
         elif place.kind == "keys":
             self.check(place, f"[*{source}] == {self.constant(value)}" if value else f"not {source}")
+        elif place.kind == "items":
+            self.check(place, f"same_items({source}, {self.constant(value)})")
         elif place.kind == "absent":
             self.check(place, source)
         elif value is None or value is True or value is False:
@@ -151,6 +157,20 @@ class Writer:
             f"(t{i} := {lifted.place.source}).__class__ is Tensor and {history} and {self.fits(lifted, f'(v{i} := t{i}.value)')}",
         )
 
+    def fits_freely(self, source: str, shape: tuple[int, ...], free: Mapping[int, str]) -> str:
+        """The check of a shape of which some axes vary; those of one name together, and not to 0 or 1."""
+        tests = [f"len(s := {source}.shape) == {len(shape)}"]
+        for axis, size in enumerate(shape):
+            word = free.get(axis)
+            if word is None:
+                tests.append(f"s[{axis}] == {size}")
+            elif word in self.sizes:
+                tests.append(f"s[{axis}] == {self.sizes[word]}")
+            else:
+                name = self.sizes[word] = f"n{len(self.sizes)}"
+                tests.append(f"({name} := s[{axis}]) > 1")
+        return " and ".join(tests)
+
     def read_number(self, place: Place, lifted: Input, value: Any) -> None:
         """Write the check of a number that is read anew."""
         kinds = self.constant(INTEGERS if isinstance(value, int | np.integer) else FLOATS)
@@ -164,6 +184,9 @@ class Writer:
         """The check of a value's shape and dtype."""
         value, i = lifted.lifted, lifted.index
         dtype = self.constant(value.dtype)
+        free = self.free.get(lifted.place.source)
+        if free is not None:
+            return f"{self.fits_freely(source, value.shape, free)} and (v{i}.dtype == {dtype})"
         return f"{source}.shape == {value.shape} and ((d := v{i}.dtype) is {dtype} or d == {dtype})"
 
     def read_numbers(self, place: Place) -> None:
@@ -244,7 +267,7 @@ class Writer:
             name = self.made[id(x)] = f"r{len(self.made)}"
             self.kept.append(x)
             history = self.history(x)
-            self.lines.append(f"{name} = handle({self.output(x)}{'' if history == 'None' else f', {history}'})")
+            self.lines += [f"{name} = Tensor()", f"{name}.value = {self.output(x)}", f"{name}.history = {history}"]
             if is_watched(x):
                 self.lines.append(f"watch({name})")
                 if x.grad is not None:
@@ -333,7 +356,7 @@ class Writer:
 
     def functions(self, inputs: list[Input], result: str, owner: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """`call(args, kwargs)`, and `complete(args, kwargs, handles, values, outs)`, told everything, which checks nothing."""
-        self.scope.update(owner=owner, lock=owner.lock)
+        self.scope.update(self.walk.scope, owner=owner, lock=owner.lock)
         body = [*self.lines, f"return {result}"]
         if self.followed:
             parents = "".join(f"{f't{lifted.index}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs)
@@ -376,16 +399,16 @@ class Writer:
         self.capture.close()
         self.walk.close()
 
-    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str | None, Place | None]:
-        """What differs in this call, in words, and where; None if nothing does."""
+    def broken(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, str | None, Place | None]:
+        """Which check fails in this call, what differs in words, and where; None if nothing does."""
         scope = dict(self.scope, args=args, kwargs=kwargs)
-        for name, test, place in self.checks:
+        for i, (name, test, place) in enumerate(self.checks):
             try:
                 if not eval(test, scope):
-                    return name_of_change(name, place, scope), place
+                    return i, name_of_change(name, place, scope), place
             except (LookupError, AttributeError, TypeError, ValueError):
-                return f"{name} is not there any more", place
-        return None, None
+                return i, f"{name} is not there any more", place
+        return len(self.checks), None, None
 
 
 ERRORS = "(LookupError, AttributeError, TypeError, ValueError)"
@@ -402,6 +425,10 @@ def name_of_change(name: str, place: Place, scope: dict[str, Any]) -> str:
         now = len(now) if place.kind == "length" else list(now) if place.kind == "keys" else now
     except (LookupError, AttributeError, TypeError, ValueError):
         return f"{name} is not there any more"
+    if place.kind == "items":
+        return f"the items of {name} have changed"
+    if place.kind == "class":
+        return f"{name} was {place.value.__name__} and is {type(now).__name__}"
     what = f"the length of {name}" if place.kind == "length" and not name.startswith("the ") else name
     if place.kind == "array" and shown(now) == shown(place.value):
         return f"the contents of {name} have changed"

@@ -7,7 +7,6 @@ is recorded, or a constant.  The handles that were lifted have histories of the 
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,15 @@ import numpy as np
 from arrayad.compiler.watching import Place, Walk
 from arrayad.errors import CompileError, describe, user_line
 from arrayad.modes import Switch, no_grad
-from arrayad.primitives.arithmetic import add, divide, multiply, negative, subtract
+from arrayad.primitives.arithmetic import absolute, add, divide, floor_divide, multiply, negative, remainder, square, subtract
 from arrayad.primitives.casting import astype, constant, identity
 from arrayad.primitives.exponential import power
 from arrayad.shaped import Bundle, aval, is_abstract
 from arrayad.tape import LEAF, Entry, Leaf, Trace, Traced, collect, next_serial, recorded
 from arrayad.tensor import INDEX, TRUTH, Gradient, Tensor, handle, input_entry, is_watched
 
-ARITHMETIC = frozenset(row.primitive for row in (add, subtract, multiply, divide, power, negative))  # type: ignore[attr-defined]
+OPERATORS: Any = (add, subtract, multiply, divide, floor_divide, remainder, power, square, negative, absolute)
+ARITHMETIC = frozenset(operator.primitive for operator in OPERATORS)
 """Of Python numbers these make Python numbers."""
 
 
@@ -31,10 +31,14 @@ class OutsideError(Exception):
 
 
 class Seen:
-    """A Tensor or an array in words, once it has been let go of."""
+    """A Tensor or an array of NumPy's in words, once it has been let go of."""
 
     def __init__(self, x: Any) -> None:
-        self.text = f"{x.dtype}{list(x.shape)}" + (" that requires grad" if x.__class__ is Tensor and is_watched(x) else "")
+        self.text = f"{x.dtype}{list(x.shape)}"
+        if x.__class__ is not Tensor:
+            self.text = f"the array {self.text}"
+        elif is_watched(x):
+            self.text += " that requires grad"
 
     def __repr__(self) -> str:
         return self.text
@@ -111,8 +115,9 @@ class Capture:
         self.swept: set[Entry] = set()
         self.numbers: dict[str, Tensor] = {}
         self.weak: set[Entry] = set()
+        self.has_unreached = False
         self.is_weak = False
-        self.before = {id(x): x for x in gc.get_objects() if type(x) is Tensor}
+        self.created: dict[int, Tensor] = {}
         self.mode = Switch(capture=self)
 
     def __enter__(self) -> Capture:
@@ -143,7 +148,7 @@ class Capture:
         """Let go of everything that is needed while tracing alone."""
         self.made.clear()
         self.known.clear()
-        self.before.clear()
+        self.created.clear()
         self.swept.clear()
         self.arrays.clear()
         self.numbers.clear()
@@ -287,11 +292,12 @@ class Capture:
                 self.assigned(x, entry)
             return
         if entry is not None and not is_watched(x):
-            if LEAF in entry.scopes and id(x) in self.before:
+            if LEAF in entry.scopes and id(x) not in self.created:
                 raise OutsideError
             return
         known = self.made.get(id(x.value))
-        if id(x) in self.before:
+        if id(x) not in self.created:
+            self.has_unreached = True
             name = f"the Tensor {describe(x)} that is used at {user_line()}"
             self.lift(x, Place("tensor", name, self.walk.constant(x), x))
         elif known is not None and known[0] is x.value and x.history is None:
@@ -314,9 +320,7 @@ class Capture:
             x.history = known[1]
         else:
             x.history = None
-        lifted = self.by_handle.get(id(x))
-        if lifted is not None and x.history is None:
-            self.before.pop(id(x), None)  # it is a constant from here on
+            self.created[id(x)] = x  # it is a constant from here on
 
     def leaf(self, x: Tensor, gradient: Gradient) -> Leaf:
         """The entry of a watched leaf that has this value of the trace."""

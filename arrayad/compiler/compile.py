@@ -13,13 +13,12 @@ from arrayad import tree
 from arrayad.compiler.calling import MISS
 from arrayad.compiler.capturing import OutsideError
 from arrayad.compiler.dimensions import Dimensions
-from arrayad.compiler.specialising import Specialisation, specialised
+from arrayad.compiler.specialising import TRACING, Request, Specialisation, specialised
 from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
 from arrayad.tensor import Tensor, is_watched
 from arrayad.tracing import Tape
-from arrayad.transforms.boundary import parameter_names
 
 LIMIT = 16
 """How many programs a function may need before it runs uncompiled, and says so; other sizes of named dimensions apart."""
@@ -45,7 +44,7 @@ class Compiled:
         self.varying: set[str] = set()
         self.lock = threading.RLock()
         self.traces = self.explained = 0
-        self.is_given_up = False
+        self.is_given_up = self.sees_everything = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         quiet = False
@@ -98,9 +97,13 @@ class Compiled:
 
     def missed(self, args: tuple[Any, ...], kwargs: dict[str, Any], quiet: bool) -> Any:
         """Trace the function for this call, or run it as it stands where somebody outside follows what it is given."""
-        if self.is_given_up or any(map(is_followed, tree.leaves((args, kwargs)))):
+        if self.is_given_up:
             return self.function(*args, **kwargs)
         with self.lock:
+            with TRACING:  # in which another thread may have lifted the arguments
+                is_outside = any(map(is_followed, tree.leaves((args, kwargs))))
+            if is_outside:
+                return self.function(*args, **kwargs)
             for found in self.specialisations[quiet]:  # which another thread may have made meanwhile
                 result = found.call(args, kwargs)
                 if result is not MISS:
@@ -113,6 +116,9 @@ class Compiled:
                 made, result = self.specialise(args, kwargs)
             except OutsideError:
                 return self.function(*args, **kwargs)
+            if made.writer.capture.has_unreached and not self.sees_everything:
+                self.sees_everything = True  # the next trace looks for what holds the Tensors that this one has not found
+                return result
             made.number = self.traces
             self.specialisations[quiet] = (made, *self.specialisations[quiet])[:KEPT]
             self.traces += 1
@@ -123,33 +129,37 @@ class Compiled:
 
     def specialise(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, Any]:
         """Trace the function; numbers that vary are inputs, unless it needs them as what they are."""
+        request = Request(self.function, args, kwargs, self.varying, self.dimensions, self.sees_everything)
         if not self.varying:
-            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+            return specialised(request, self.lock, self.background)
         try:
-            return specialised(self.function, args, kwargs, self.lock, self.varying, self.background)
+            return specialised(request, self.lock, self.background)
         except OutsideError:
             raise
         except Exception:
-            return specialised(self.function, args, kwargs, self.lock, (), self.background)
+            return specialised(request._replace(varying=()), self.lock, self.background)
 
     def is_other_size(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the call has other sizes of the named dimensions than any before."""
-        sizes = tuple(self.dimensions.sizes(parameter_names(self.function, len(args)), args, kwargs).values())
+        sizes = tuple(Request(self.function, args, kwargs, (), self.dimensions).sizes.values())
         is_new = bool(sizes) and sizes not in self.sizes and bool(self.sizes)
         self.sizes.add(sizes)
         return is_new
 
     def reason(self, args: tuple[Any, ...], kwargs: dict[str, Any], quiet: bool) -> str:
-        """Why the program that was used last does not fit; numbers among the arguments that differ are noted."""
+        """Why the program that comes nearest does not fit; numbers among the arguments that differ are noted."""
         found = self.specialisations[quiet]
         if not found:
             return "it had not been called in this mode of recording"
-        why, place = found[0].writer.broken(args, kwargs)
-        if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
-            self.varying.add(place.source)
+        broken = [made.writer.broken(args, kwargs) for made in found]
+        for _, _, place in broken:
+            if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
+                self.varying.add(place.source)
+        nearest = max(range(len(found)), key=lambda k: broken[k][0])  # the program that fits furthest
+        why = broken[nearest][1]
         if why is not None:
             return why
-        places = ", ".join(dict.fromkeys(place for _, _, place in found[0].tape.guards))
+        places = ", ".join(dict.fromkeys(place for _, _, place in found[nearest].tape.guards))
         return f"a branch on a value went another way: {places}"
 
     def give_up(self, args: tuple[Any, ...], kwargs: dict[str, Any], why: str) -> Any:

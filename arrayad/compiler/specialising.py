@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+import random
 import threading
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from arrayad import tree
-from arrayad.compiler.backend import Kernel, executable, in_background
+from arrayad.compiler import backend
+from arrayad.compiler.backend import DynamicError, Kernel, executable, in_background
 from arrayad.compiler.calling import Writer
 from arrayad.compiler.capturing import Capture, Input, is_number
+from arrayad.compiler.dimensions import Dimensions, resized
 from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import GIVEN, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
+from arrayad.errors import CompileError
 from arrayad.primitives.picking import pick
 from arrayad.shaped import Bundle, aval
 from arrayad.tape import ONLY_LEAF, Entry, next_serial
@@ -24,6 +29,9 @@ from arrayad.tracing import Tape
 from arrayad.transforms.boundary import parameter_names
 
 PICK: Any = pick.primitive  # type: ignore[attr-defined]
+
+TRACING = threading.RLock()
+"""Held by the thread that traces: until it is done, the Tensors that it has lifted have histories of its trace."""
 
 Numbers = dict[int, list[tuple[str, Any, Input | None]]]
 
@@ -70,63 +78,161 @@ def entry_of(primitive: Any, parents: tuple[Any, ...], params: dict[str, Any], r
     return entry
 
 
-def specialised(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    lock: Any,
-    varying: Collection[str],
-    background: bool,
-) -> tuple[Specialisation, Any]:
+class Request(NamedTuple):
+    """What is to be traced: a function and the arguments of a call, with the numbers and the axes that vary."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    varying: Collection[str]
+    dimensions: Dimensions
+    everything: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the positional arguments."""
+        return parameter_names(self.function, len(self.args))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The lengths of the named dimensions."""
+        return self.dimensions.sizes(self.names, self.args, self.kwargs)
+
+    def at(self, sizes: Mapping[str, int]) -> Request:
+        """The same with arguments of other sizes."""
+        free = self.dimensions.free(self.names, self.args, self.kwargs)
+        args = tuple(resized(x, free, sizes, f"args[{i}]") for i, x in enumerate(self.args))
+        return self._replace(
+            args=args, kwargs={key: resized(x, free, sizes, f"kwargs[{key!r}]") for key, x in self.kwargs.items()}
+        )
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Refuse what draws from the global generators of Python and NumPy inside, and put these back.
+
+    **Raises** `CompileError` where something was drawn.
+    """
+    python, numpy = random.getstate(), np.random.get_state(legacy=False)
+    yield
+    moved = random.getstate() != python
+    now = np.random.get_state(legacy=False)
+    if moved or now["state"]["pos"] != numpy["state"]["pos"] or not np.array_equal(now["state"]["key"], numpy["state"]["key"]):
+        random.setstate(python)
+        np.random.set_state(numpy)
+        raise CompileError(
+            f"[compile] the function draws from {'random' if moved else 'np.random'}, which a compiled function would do at "
+            "tracing only; draw from a generator of arrayad.random, or pass what is drawn as an argument"
+        )
+
+
+class Run:
+    """One run of a function in a trace: its tape, the inputs, and the writer that knows what the function has changed.
+
+    Everything is as the function left it; where it raises, as it was before.
+    """
+
+    def __init__(self, request: Request) -> None:
+        with TRACING:
+            self.run(request)
+
+    def run(self, request: Request) -> None:
+        """Run the function."""
+        self.walk = walk = walked(request)
+        self.capture = capture = Capture(walk)
+        numbers: Numbers = {}
+        self.writer = writer = Writer(capture, numbers)
+        try:
+            with capture, undrawn():
+                lift_numbers(capture, numbers)
+                given, named = stood_in(capture, request.args, request.kwargs)
+                self.result = writer.expression(request.function(*given, **named), "the result")
+                writer.changes()
+                for place in walk.places:
+                    if place.kind == "lifted":
+                        writer.changed_numbers(place, place.get())
+                self.tape, self.inputs = tape_of(capture, writer.outputs)
+            self.outs = [np.asarray(y.value) for y in self.tape.outputs]
+            self.values = [np.asarray(lifted.lifted) for lifted in self.inputs]
+            forget(self.tape)
+        except BaseException:
+            self.undo()
+            raise
+
+    def undo(self) -> None:
+        """Put everything back as it was."""
+        self.capture.restore()
+        undo(self.walk)
+
+
+def specialised(request: Request, lock: Any, background: bool) -> tuple[Specialisation, Any]:
     """Run the function once in a trace: the specialisation, and the result of this call.
 
     Where it raises, everything is as it was before.
     """
-    walk = walked(function, args, kwargs, varying)
-    capture = Capture(walk)
-    numbers: Numbers = {}
+    execute = any_size(request)
+    run = Run(request)
+    writer = run.writer
     made = Specialisation(lock)
-    writer = made.writer = Writer(capture, numbers)
+    made.writer, made.tape = writer, run.tape
     try:
-        with capture:
-            lift_numbers(capture, numbers)
-            given, named = stood_in(capture, args, kwargs)
-            expression = writer.expression(function(*given, **named), "the result")
-            writer.changes()
-            for place in walk.places:
-                if place.kind == "lifted":
-                    writer.changed_numbers(place, place.get())
-            made.tape, inputs = tape_of(capture, writer.outputs)
-        outs = [np.asarray(y.value) for y in made.tape.outputs]
-        values = [np.asarray(lifted.lifted) for lifted in inputs]
-        writer.read({lifted.entry for lifted in inputs})
-        forget(made.tape)
-        made.call, complete = writer.functions(inputs, expression, made)
-        made.start(writer.donations_of(inputs), background)
+        writer.read({lifted.entry for lifted in run.inputs}, {} if execute is None else free_axes(request))
+        made.call, complete = writer.functions(run.inputs, run.result, made)
+        if execute is None:
+            made.start(writer.donations_of(run.inputs), background)
+        else:
+            made.execute = execute
     except BaseException:
-        capture.restore()
-        undo(walk)
+        run.undo()
         raise
-    handles = [lifted.handle for lifted in capture.inputs]
-    capture.restore()
-    for place in walk.places:
+    handles = [lifted.handle for lifted in run.capture.inputs]
+    run.capture.restore()
+    for place in run.walk.places:
         if place.kind == "lifted":
             place.set(place.value)
-    result = complete(args, kwargs, handles, values, outs)
+    result = complete(request.args, request.kwargs, handles, run.values, run.outs)
     writer.close()
     return made, result
 
 
-def walked(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], varying: Collection[str]) -> Walk:
+def free_axes(request: Request) -> dict[str, dict[int, str]]:
+    """The axes that vary, by the expression of the array."""
+    return request.dimensions.free(request.names, request.args, request.kwargs)
+
+
+def any_size(request: Request) -> Any:
+    """The executable for all sizes of the named dimensions; None where there are none, or where each needs its own.
+
+    Lengths of 0 and 1 have their own, and so has what somebody may differentiate later.
+    """
+    sizes = request.sizes if backend.DYNAMIC is not None else {}
+    if backend.DYNAMIC is None or not sizes or min(sizes.values()) < 2:
+        return None
+
+    def make_tape(sizes: Mapping[str, int]) -> Tape:
+        run = Run(request.at(sizes))
+        run.undo()
+        if run.writer.followed:
+            raise DynamicError("[compile] the result may be differentiated by the leaves that it comes from")
+        return run.tape
+
+    try:
+        return backend.DYNAMIC(make_tape, sizes)
+    except DynamicError:
+        return None
+
+
+def walked(request: Request) -> Walk:
     """What the function reaches, once its optimisers have allocated what they remember."""
-    names = parameter_names(function, len(args))
-    walk = Walk(function, args, kwargs, names, varying)
-    waiting = [x for x in walk.seen.values() if hasattr(type(x), "allocate")]
-    if not waiting:
-        return walk
+
+    def walk() -> Walk:
+        return Walk(request.function, request.args, request.kwargs, request.names, request.varying, request.everything)
+
+    found = walk()
+    waiting = [x for x in found.seen.values() if hasattr(type(x), "allocate")]
     for x in waiting:
         x.allocate()
-    return Walk(function, args, kwargs, names, varying)
+    return walk() if waiting else found
 
 
 def lift_numbers(capture: Capture, numbers: Numbers) -> None:

@@ -14,11 +14,12 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from arrayad.errors import CompileError
+from arrayad.errors import PACKAGE, CompileError
 from arrayad.primitive import Primitive
 from arrayad.tensor import Tensor
 from arrayad.tracing import STATE
@@ -32,6 +33,9 @@ SHARED = "the library's"
 
 GIVEN = ("args", "kwargs")
 """How the expressions begin of what hangs on the arguments."""
+
+LONG = 16
+"""A list of more numbers is compared as a whole."""
 
 GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"))
 STREAMS = (random.Random, np.random.Generator, np.random.RandomState)
@@ -105,6 +109,11 @@ def same(x: Any, y: Any) -> bool:
     return bool(x == y)
 
 
+def same_items(x: Any, y: list[Any]) -> bool:
+    """Whether a list or tuple holds the same values that another held."""
+    return len(x) == len(y) and (all(map(is_, x, y)) or all(map(same, x, y)))
+
+
 def equal_arrays(x: Any, y: np.ndarray[Any, Any]) -> bool:
     """Whether an array has the contents that another had, bit for bit."""
     return x.__class__ is np.ndarray and x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
@@ -123,16 +132,31 @@ def names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(loaded), frozenset(attributes)
 
 
+def modules_in(code: types.CodeType) -> set[str]:
+    """The modules that a piece of code, or a function in it, imports."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"}
+    return found.union(*(modules_in(constant) for constant in code.co_consts if isinstance(constant, types.CodeType)))
+
+
 def is_foreign(module: str | None) -> bool:
     """Whether a module is this library's, NumPy's or the standard library's."""
     return module is not None and module.split(".")[0] in FOREIGN
+
+
+def is_foreign_code(f: types.FunctionType) -> bool:
+    """Whether a function is this library's, NumPy's or the standard library's; `__module__` may be that of what it wraps."""
+    file = f.__code__.co_filename
+    if file.startswith((PACKAGE, "<doctest")):
+        return file.startswith(PACKAGE)
+    return is_foreign(f.__globals__.get("__name__"))
 
 
 class Walk:
     """Everything that a function and its arguments reach, as `places` in the order in which they must be read.
 
     What hangs on the function is known by identity; what hangs on the arguments, by class and contents, so that other objects of
-    the same kind fit too.  `scope` holds the constants in the places' expressions.
+    the same kind fit too.  With `everything` attributes count that no code names.  `scope` holds the constants in the
+    expressions.
     """
 
     def __init__(
@@ -142,8 +166,9 @@ class Walk:
         kwargs: dict[str, Any],
         parameters: Sequence[str] = (),
         varying: Collection[str] = (),
+        everything: bool = False,
     ) -> None:
-        self.varying = varying
+        self.varying, self.everything = varying, everything
         self.names: frozenset[str] = frozenset()
         while True:  # until no code is found that names further attributes
             before = self.names
@@ -162,7 +187,7 @@ class Walk:
 
     def start(self) -> None:
         """Begin anew, with the names that are known."""
-        self.scope: dict[str, Any] = {}
+        self.scope: dict[str, Any] = {"modules": sys.modules}
         self.places: list[Place] = []
         self.seen: dict[int, Any] = {}
         self.given: dict[int, str] = {}
@@ -187,13 +212,13 @@ class Walk:
         """Add a place."""
         if kind == "length":
             value = len(value)
-        elif kind == "keys":
+        elif kind in ("keys", "items"):
             value = list(value)
         self.places.append(Place(kind, name, source, value, *how))
 
     def reaches_all(self) -> bool:
         """Whether code reads attributes without spelling their names."""
-        return not self.names.isdisjoint(UNSEEN)
+        return self.everything or not self.names.isdisjoint(UNSEEN)
 
     def visit(self, x: Any, name: str, source: str, *how: Any, fixed: bool = False) -> None:
         """Add what stands at a place, and what is reached from there; how: its holder, key and access."""
@@ -233,7 +258,7 @@ class Walk:
 
     def visit_given(self, x: Any, name: str, source: str) -> None:
         """What is known by class and contents."""
-        self.look("class", name, source, x)
+        self.look("class", name, source, type(x))
         if id(x) in self.given:  # one object in two places, or a circle: the same is needed again
             self.look("one", name, source, self.given[id(x)])
             return
@@ -261,6 +286,8 @@ class Walk:
             for key, value in x.items():
                 key_source = repr(key) if type(key) in (str, int, bool) else self.constant(key)
                 self.visit(value, f"{name}[{key!r}]", f"{source}[{key_source}]", x, key, "item", fixed=fixed)
+        elif isinstance(x, list | tuple) and len(x) > LONG and all(isinstance(part, SCALARS) for part in x):
+            self.look("items", name, source, x)
         elif isinstance(x, list | tuple | deque):
             self.look("length", name, source, x)
             changes = () if isinstance(x, tuple) else ("item",)
@@ -278,7 +305,7 @@ class Walk:
 
     def function(self, f: types.FunctionType, name: str, source: str) -> None:
         """A function of Python: its code, defaults, cells, and the globals that it loads."""
-        foreign = is_foreign(f.__globals__.get("__name__"))  # its `__module__` may be that of what it wraps
+        foreign = is_foreign_code(f)
         if not foreign:
             self.look("is", f"the code of {name}", f"{source}.__code__", f.__code__, f, "__code__", None)
         for part in () if foreign else (f.__defaults__, f.__kwdefaults__):
@@ -294,6 +321,7 @@ class Walk:
             loaded, attributes = names_in(f.__code__)
             self.names |= attributes
             self.globals(f.__globals__, loaded)
+            self.imports(f)
 
     def cell(self, cell: Any, name: str, source: str, guarded: bool = True) -> None:
         """What a closure holds; nothing where it is not yet assigned.  This library's own are never assigned again."""
@@ -318,6 +346,15 @@ class Walk:
                 self.visit(space[name], name, source, space, name, "item", fixed=True)
             else:
                 self.look("absent", name, f"{name!r} not in {source.partition('[')[0]}", None, space, name, "item")
+
+    def imports(self, f: types.FunctionType) -> None:
+        """The modules that a function imports when it runs."""
+        for name in modules_in(f.__code__):
+            for full in (name, f"{f.__globals__.get('__package__')}.{name}"):
+                module = sys.modules.get(full)
+                if module is not None and not is_foreign(full):
+                    self.visit(module, name, f"modules.get({full!r})", sys.modules, full, "item", fixed=True)
+                    break
 
     def methods(self, kind: type, name: str) -> None:
         """The functions and the values of a class of the user's that code names."""
@@ -355,7 +392,8 @@ class Walk:
     def attributes(self, x: Any, space: dict[str, Any], name: str, source: str, fixed: bool, chosen: bool) -> None:
         """What an object's dict holds; only what code names, where `chosen`."""
         lifted = getattr(type(x), "lifted", ())
-        if not isinstance(x, types.ModuleType):
+        is_module = isinstance(x, types.ModuleType)
+        if not is_module:
             before = {key: value for key, value in space.items() if key not in lifted}
             self.containers.append(Container(space, before, name, f"{source}.__dict__", lifted))
         skipped = getattr(type(x), "unwatched", ())
@@ -364,7 +402,7 @@ class Walk:
             if (
                 key in skipped
                 or (only is not None and key not in only)
-                or (chosen and key not in self.names and not self.reaches_all())
+                or (chosen and key not in self.names and (is_module or not self.reaches_all()))
             ):
                 continue
             path = f"{name}.{key}"
@@ -373,7 +411,7 @@ class Walk:
                 self.look("lifted", path, reads, value, x, key, "attribute")
             else:
                 self.visit(value, path, reads, x, key, "attribute", fixed=fixed)
-        if not isinstance(x, types.ModuleType):
+        if not is_module:
             self.class_values(x, space, name, source)
 
     def class_values(self, x: Any, space: dict[str, Any], name: str, source: str) -> None:

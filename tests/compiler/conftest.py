@@ -2,6 +2,8 @@
 
 import pytest
 
+from arrayad.compiler import backend
+from arrayad.compiler.replaying import Replay
 from arrayad.kernels import native
 
 
@@ -11,6 +13,12 @@ def private_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("ARRAYAD_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("ARRAYAD_CACHE_SIZE", raising=False)
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def replayed(monkeypatch):
+    """Programs run by the prebuilt kernels, for tests of what stands before them."""
+    monkeypatch.setattr(backend, "BACKEND", Replay)
 
 
 def pytest_collection_modifyitems(items):

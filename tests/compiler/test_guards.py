@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+import sys
 import types
 import warnings
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import pytest
 
 import arrayad as ad
 from arrayad.errors import CompileError
+
+pytestmark = pytest.mark.usefixtures("replayed")
 
 X = ad.tensor(3.0)
 SCALE = 2.0
@@ -365,3 +368,38 @@ def test_the_fourth_trace_says_what_has_changed():
         compiled(ad.ones(4, dtype="float32"))
     with pytest.warns(RuntimeWarning, match="the number of arguments was 1 and is 2"):
         compiled(ad.ones(4, dtype="float32"), 2)
+
+
+def test_long_lists_are_compared_as_a_whole():
+    table = [float(i) for i in range(1000)]
+    f = lambda x: x * sum(table)  # noqa: E731
+    take_effect(ad.compile(f), f, [lambda: table.__setitem__(500, 7.0), lambda: table.__setitem__(500, 7), table.pop])
+    compiled = ad.compile(f)
+    compiled(X)
+    assert len(compiled.specialisations[False][0].writer.checks) < 20
+
+
+def test_modules_of_the_users_also_where_they_are_imported_inside(monkeypatch):
+    settings = types.ModuleType("settings_of_a_test")
+    settings.rate, settings.other = 2.0, types.SimpleNamespace(shift=1.0)
+    monkeypatch.setitem(sys.modules, "settings_of_a_test", settings)
+
+    def f(x):
+        import settings_of_a_test
+        from settings_of_a_test import rate
+
+        return x * rate + settings_of_a_test.other.shift
+
+    take_effect(ad.compile(f), f, [lambda: setattr(settings, "rate", 3.0), lambda: setattr(settings.other, "shift", 5.0)])
+    g = lambda x: x * settings.rate  # noqa: E731
+    take_effect(ad.compile(g), g, [lambda: setattr(settings, "rate", 4.0)])
+
+
+@pytest.mark.parametrize("draw, word", [(np.random.normal, "np.random"), (random.random, "random")])
+def test_draws_from_global_generators_are_refused_and_taken_back(draw, word):
+    random.seed(0), np.random.seed(0)
+    wanted = draw()
+    random.seed(0), np.random.seed(0)
+    with pytest.raises(CompileError, match=f"draws from {word}, which"):
+        ad.compile(lambda x: x * draw())(X)
+    assert draw() == wanted

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import pickle
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -361,3 +364,101 @@ def test_growing_lists_of_tensors_are_refused_at_once():
     with pytest.raises(CompileError, match="losses, which grows with each call"):
         f(ad.tensor(1.0))
     assert losses == []
+
+
+def test_threads_that_change_one_state_take_turns():
+    total = ad.tensor(0)
+
+    @ad.compile
+    def add(x):
+        nonlocal total
+        total += x
+
+    threads = [threading.Thread(target=lambda: [add(ad.tensor(1)) for _ in range(100)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert total.item() == 400 and add.traces == 1
+
+
+def test_a_recurrent_network_in_a_scan_with_dropout_and_adam():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            rng = ad.random.default_rng(1)
+            self.inner, self.outer = nn.Linear(3, 4, rng=rng), nn.Linear(4, 4, rng=rng)
+            self.dropout = nn.Dropout(0.3, rng=rng)
+            self.register_buffer("seen", ad.tensor(0))
+
+        def forward(self, xs):
+            self.seen += 1
+            last, _ = ad.scan(lambda h, x: (ad.tanh(self.inner(x) + self.outer(h)), None), ad.zeros(4, dtype="float32"), xs)
+            return self.dropout(last)
+
+    def build():
+        model = Recurrent()
+        optimizer = optim.Adam(model.parameters(), lr=0.05)
+
+        def step(xs):
+            optimizer.zero_grad()
+            loss = ad.sum(model(xs) ** 2)
+            loss.backward()
+            optimizer.step()
+            return {"loss": loss, "norm": ad.sqrt(sum(ad.sum(p.grad**2) for p in model.parameters()))}
+
+        return model, step
+
+    (model, step), (other, eager) = build(), build()
+    compiled = ad.compile(step)
+    for i in range(4):
+        xs = ad.tensor(array(6, 3, dtype="float32", seed=i))
+        found, wanted = compiled(xs), eager(xs)
+        for key in wanted:
+            assert found[key].item() == pytest.approx(wanted[key].item(), rel=1e-5)
+            assert not found[key].requires_grad or key == "loss"
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(p.numpy(), q.numpy(), rtol=1e-4, atol=1e-6)
+    assert model.seen.item() == 4 and compiled.traces == 1
+    length = len(compiled.tape)
+    compiled(ad.tensor(array(12, 3, dtype="float32")))
+    assert len(compiled.tape) == length  # the loop is one operation, however long it is
+
+
+def test_tensors_in_containers_that_the_code_does_not_name():
+    class Register(collections.UserDict):
+        pass
+
+    register, queue, hidden = Register(a=ad.tensor(1.0)), collections.deque([ad.tensor(2.0)], maxlen=1), Register()
+    hidden.data["deep"] = types.SimpleNamespace(inner=[ad.tensor(5.0)])
+    f = ad.compile(lambda x: register["a"] + queue[0] + sum(part.inner[0] for part in hidden.values()) * x)
+    x = ad.tensor(1.0)
+    assert [f(x).item(), f(x).item(), f(x).item()] == [8, 8, 8]
+    register["a"] = ad.tensor(10.0)
+    assert f(x).item() == 17
+    queue.append(ad.tensor(20.0))
+    assert f(x).item() == 35
+    hidden.data["deep"].inner[0] = ad.tensor(6.0)
+    assert f(x).item() == 36
+    hidden.data["deep"] = types.SimpleNamespace(inner=[ad.tensor(7.0)])
+    assert f(x).item() == 37
+
+
+def test_the_same_array_in_two_tensors_is_told_apart():
+    w = ad.tensor([1.0, 2.0], requires_grad=True)
+    average = w.detach()  # shares its value
+    optimizer = optim.SGD([w], lr=0.5)
+
+    @ad.compile
+    def step():
+        nonlocal average
+        average = 0.5 * average + 0.5 * w.detach()
+        ad.sum(w).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return average - w.detach()
+
+    expected, value = np.array([1.0, 2.0]), np.array([1.0, 2.0])
+    for _ in range(3):
+        expected, value = 0.5 * expected + 0.5 * value, value - 0.5
+        np.testing.assert_allclose(step().numpy(), expected - value)
