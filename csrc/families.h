@@ -10,6 +10,12 @@
 #include "cross_entropy.h"
 #include "optimizer.h"
 
+#include "fused.h"
+#include "product.h"
+#include "vectors.h"
+
+#include "multiply.h"
+
 static const struct kernels NAME(kernels) = {
     .loops = NAME(loops),
     .elementwise = NAME(elementwise),
@@ -33,6 +39,7 @@ static const struct kernels NAME(kernels) = {
         },
     .cross_entropy = NAME(cross_entropy),
     .cross_entropy_vjp = NAME(cross_entropy_vjp),
+    .multiply = NAME(multiply),
     .sgd = NAME(sgd),
     .adam = NAME(adam),
 };

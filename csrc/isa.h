@@ -1,4 +1,6 @@
-/* Every family for float and double on the instruction set that ISA names. */
+/* Every family for float and double on the instruction set that ISA names, with vectors of LEVEL bytes. */
+
+#include "machine.h"
 
 #define JOIN(name, isa, type) name##_##isa##_##type
 #define JOIN_NAMES(name, isa, type) JOIN(name, isa, type)

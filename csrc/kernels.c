@@ -21,8 +21,10 @@
 #endif
 
 #define ISA baseline
+#define LEVEL 16
 #include "isa.h"
 #undef ISA
+#undef LEVEL
 
 #if HAS_REGIONS
 
@@ -33,8 +35,10 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define ISA avx2
+#define LEVEL 32
 #include "isa.h"
 #undef ISA
+#undef LEVEL
 #ifdef __clang__
 #pragma clang attribute pop
 #else
@@ -48,8 +52,10 @@
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,fma,prefer-vector-width=512")
 #endif
 #define ISA avx512
+#define LEVEL 64
 #include "isa.h"
 #undef ISA
+#undef LEVEL
 #ifdef __clang__
 #pragma clang attribute pop
 #else

@@ -51,6 +51,7 @@ typedef void (*part_of_job)(const void *job, int64_t i);
 enum { REDUCTIONS = 7, SCANS = 2, ROWWISE = 4 };
 
 struct kernels {
+    void (*multiply)(const void *product); /* a matrix product, of product.h */
     const elementwise_loop *loops;
     part_of_job elementwise, reductions[REDUCTIONS], scans[SCANS], rowwise[ROWWISE];
     part_of_job cross_entropy, cross_entropy_vjp, sgd, adam;

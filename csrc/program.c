@@ -14,6 +14,7 @@
 
 #include "exports.h"
 #include "host.h"
+#include "kernels.h"
 #include "threads.h"
 
 /* ISO C has no cast from an address to a function; POSIX says that the two are alike. */
@@ -193,6 +194,8 @@ int arrayad_call(void *program, void **buffers)
 {
     struct arrayad_host own = host;
     own.threads = threads_count();
+    own.multiply_f32 = isas[arrayad_isa()].kernels[0]->multiply;
+    own.multiply_f64 = isas[arrayad_isa()].kernels[1]->multiply;
     int (*function)(const struct arrayad_host *, void *const *);
     FUNCTION(function, program);
     return function(&own, buffers);

@@ -2,21 +2,21 @@
 
 | name | functions | dtype | needs |
 |---|---|---|---|
-| `vectors` | `load`, `store`, `spread`, `fma_at`, … | each | |
-| `matmul` | `matmul`: matrix products on one thread | each | `vectors` |
+| `matmul` | `matmul`, `matvec`: matrix products on one thread | each | `multiply` |
 | `matmul_threads` | `matmul_threads`: on those of the host, with an epilogue | each | `matmul`, and host.h before |
-| `matvec` | `matvec`: matrix times vector | each | `matmul` |
+| `multiply` | `multiply`, which computes them | each | `vectors`, `product`, `fused` |
 | `sum`, `prod`, `max`, `min` | `sum_part`, …: parts of reductions along an axis, the prebuilt kernels' | each | `axes` |
 | `argmax`, `argmin` | `argmax_part`, … | each | `max`, `min` |
 | `scans` | `cumulative_sum`, `cumulative_prod`, `recurrence` | each | |
 | `sorting` | `argsort`, `searchsorted` | each | `order` |
-| `dense` | `cholesky`, `lu`, `triangular_solve`, `solve`, `inverse`, `det`, `slogdet` | each | `vectors` |
+| `dense` | `cholesky`, `lu`, `triangular_solve`, `solve`, `inverse`, `det`, `slogdet` | each | `fused` |
 | `axes` | `struct axis_job` | none | |
 | `order` | `sort_places`, keys of numbers | none | |
 | `philox` | `philox_fill_uniform_f32`, … | none | |
 | `permutation` | `philox_fill_permutation` | none | `philox`, `order` |
 
-A function `f` of float32 is called `f_f32` in the program.
+A function `f` of float32 is called `f_f32` in the program.  `multiply` is long to compile, and the library has it prebuilt, to
+the bit: a program that it loads takes it from the host (`by_host`), and only what is exported has the text.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ GENERAL: dict[str, tuple[str, ...]] = {
 """The texts without a dtype, in the order in which they are pasted, each with those that it needs."""
 
 TYPED: dict[str, tuple[str, ...]] = {
+    "fused": (),
+    "product": (),
     "vectors": (),
-    "matmul": ("vectors",),
+    "multiply": ("vectors", "product", "fused"),
+    "multiply_by_host": ("product", "fused"),
+    "matmul": ("multiply",),
     "matmul_threads": ("matmul",),
-    "matvec": ("matmul",),
     "sum": ("axes",),
     "prod": ("axes",),
     "max": ("axes",),
@@ -47,7 +50,7 @@ TYPED: dict[str, tuple[str, ...]] = {
     "argmin": ("min",),
     "scans": (),
     "sorting": ("order",),
-    "dense": ("vectors",),
+    "dense": ("fused",),
 }
 """The texts for each dtype."""
 
@@ -72,34 +75,37 @@ def whole(name: str) -> str:
     return INCLUDE.sub(lambda found: "" if found[1] == "head.h" else whole(found[1]), ctext(name))
 
 
-def with_needs(names: Iterable[str]) -> set[str]:
+def with_needs(names: Iterable[str], by_host: bool) -> set[str]:
     """These texts and all that they need."""
     wanted: set[str] = set()
     left = list(names)
     while left:
         name = left.pop()
+        if by_host and name == "multiply":
+            name = "multiply_by_host"
         wanted.add(name)
         left.extend(TYPED[name] if name in TYPED else GENERAL[name])
     return wanted
 
 
-def pasted(texts: Iterable[tuple[str, str]]) -> str:
+def pasted(texts: Iterable[tuple[str, str]], by_host: bool = False) -> str:
     """The C text that defines what these texts hold, and what they need in turn; empty where there are none.
 
-    **Parameters** texts: pairs of a name and a dtype, of `MACROS`; `""` for a text without one.
+    **Parameters** texts: pairs of a name and a dtype, of `MACROS`; `""` for a text without one. by_host: whether
+    `multiply_f32` and `multiply_f64` are pointers, which the program sets to those of its host before it calls anything.
 
     **Example**
 
-    >>> text = pasted([("matvec", "f64")])
-    >>> "#define T double" in text, "#define T float" in text, "NAME(matmul)" in text
+    >>> text = pasted([("matmul", "f64")])
+    >>> "#define T double" in text, "#define T float" in text, "NAME(multiply)" in text
     (True, False, True)
     """
     wanted = set(texts)
     if not wanted:
         return ""
-    needed = {dtype: with_needs(name for name, of in wanted if of == dtype) for dtype in ("", *MACROS)}
+    needed = {dtype: with_needs((name for name, of in wanted if of == dtype), by_host) for dtype in ("", *MACROS)}
     anywhere = set().union(*needed.values())
-    parts = [ctext("head.h"), *(whole(f"{name}.h") for name in GENERAL if name in anywhere)]
+    parts = [ctext("head.h"), ctext("machine.h"), *(whole(f"{name}.h") for name in GENERAL if name in anywhere)]
     for dtype, macros in MACROS.items():
         names = [name for name in TYPED if name in needed[dtype]]
         if names:

@@ -3,8 +3,8 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
-#include "../scalar.h"
-#include "../gelu.h"
+#include "scalar.h"
+#include "gelu.h"
 #include "../ops.def"
 #ifdef __GNUC__
 #pragma GCC diagnostic pop

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "head.h"
 #include "host.h"
+#include "machine.h"
 #include "order.h"
 #include "philox.h"
 

@@ -1,8 +1,13 @@
 /* Matrix products of one T against loops in long double, in memory that ends where the arrays end; see emitted.c. */
+#include "fused.h"
+#include "product.h"
 #include "vectors.h"
+
+#include "multiply.h"
+
 #include "matmul.h"
+
 #include "matmul_threads.h"
-#include "matvec.h"
 
 /* Step from element to element of a matrix of so many rows and columns, as it lies. */
 static void NAME(lay)(int layout, int64_t rows, int64_t columns, int64_t *row, int64_t *column, int64_t *room)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from arrayad.compiler.ctext import ctext
+from arrayad.compiler.loading import program_of
 from arrayad.compiler.pasting import pasted
-from arrayad.kernels import philox
+from arrayad.compiler.toolchain import toolchain
+from arrayad.kernels import native, philox
 
 STRICT = "-std=c99 -Wall -Wextra -Wconversion -Werror -pedantic -shared -fPIC"
 FAST = "-O3 -march=native -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off"
@@ -92,7 +94,7 @@ static void doubled_%(dtype)s(void *context, int64_t row, int64_t rows, int64_t 
 
 
 def product_text() -> str:
-    text = ctext("host.h") + pasted([(name, dtype) for name in ("matmul_threads", "matvec") for dtype in DTYPES]) + HOST
+    text = ctext("host.h") + pasted([(name, dtype) for name in ("matmul_threads",) for dtype in DTYPES]) + HOST
     for dtype, T in (("f32", "float"), ("f64", "double")):
         text += exported(f"void product_{dtype}({PRODUCT.format(T=T)})", f"matmul_{dtype}({PASSED})")
         text += exported(f"int64_t room_{dtype}(void)", f"return matmul_buffer_{dtype}")
@@ -215,6 +217,51 @@ def test_an_element_depends_on_its_row_and_column_alone(build, flags):
             part = part + a[:, p, None] * b[None, p]
         loops = loops + part
     np.testing.assert_array_equal(c, loops)
+
+
+@pytest.fixture
+def same_isa_after():
+    before = native.info()["isa"]
+    yield
+    native.set_isa(before)
+
+
+BY_HOST = """
+int arrayad_program(const struct arrayad_host *host, void *const *buffers)
+{
+    const int64_t *size = buffers[3], m = size[0], n = size[1], k = size[2];
+    multiply_f32 = host->multiply_f32;
+    multiply_f64 = host->multiply_f64;
+    if (size[3])
+        matvec_f32(m, k, buffers[0], k, 1, buffers[1], 1, buffers[2], 1, 0);
+    else if (size[4])
+        matmul_f64(m, n, k, buffers[0], k, 1, buffers[1], n, 1, buffers[2], n, 1, 0, NULL);
+    else
+        matmul_f32(m, n, k, buffers[0], k, 1, buffers[1], n, 1, buffers[2], n, 1, 0, NULL);
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(toolchain() is None, reason="there is no C compiler")
+@pytest.mark.parametrize("isa", native.isas() if native.why_not_native is None else [])
+def test_what_the_host_multiplies_is_equal_to_the_bit(build, isa, private_cache, same_isa_after):
+    """Where both have fma or neither has: the baseline of x86-64 has none."""
+    native.set_isa(isa)
+    flags = ("-O1", "-march=x86-64") if isa == "baseline" else ("-O1", "-march=native")
+    program = program_of(ctext("host.h") + pasted([("matmul", "f32"), ("matmul", "f64")], by_host=True) + BY_HOST, flags)
+    library = build(product_text(), FAST if isa != "baseline" else "-O2")
+    draw = np.random.default_rng(8).standard_normal
+    for m, n, k, is_vector, is_double in [(37, 45, 300, 0, 0), (37, 45, 300, 0, 1), (37, 1, 300, 1, 0), (2, 2, 2, 0, 0)]:
+        dtype = np.float64 if is_double else np.float32
+        a, b, c, d = (x.astype(dtype) for x in (draw((m, k)), draw((k, n)), np.zeros((m, n)), np.zeros((m, n))))
+        assert program.run([a, b, c, np.array([m, n, k, is_vector, is_double])]) == 0
+        if is_vector:
+            sizes = [INTEGER(m), INTEGER(k), pointer(a), *steps(a), pointer(b), INTEGER(1), pointer(d), INTEGER(1), 0]
+            library.times_vector_f32(*sizes)
+        else:
+            product(library, "product", a, b, d, False)
+        np.testing.assert_array_equal(c, d)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -37,6 +37,10 @@ struct arrayad_host {
     void (*blas_threads)(int threads);
     int (*blas_threads_now)(void);
 
+    /* `multiply` of product.h, prebuilt for the instruction set that the library uses. */
+    void (*multiply_f32)(const void *product);
+    void (*multiply_f64)(const void *product);
+
     /* Call operation `number` of a program, by the program's own number, back in Python; not 0 where it has failed. */
     int (*python)(int64_t program, int64_t number, void **buffers);
 };

@@ -15,11 +15,11 @@ static void NAME(rectangle)(void *context, int64_t part)
 {
     const struct NAME(shared_product) *shared = context;
     struct NAME(product) x = shared->whole;
-    const int64_t i = part / shared->across, j = part % shared->across, panels = (x.n + NAME(panel) - 1) / NAME(panel);
-    const int64_t row = x.m * i / shared->down, column = panels * j / shared->across * NAME(panel);
-    const int64_t next = panels * (j + 1) / shared->across * NAME(panel);
+    const int64_t i = part / shared->across, j = part % shared->across, panels = (x.n + 31) / 32;
+    const int64_t row = x.m * i / shared->down, column = panels * j / shared->across * 32;
+    const int64_t next = panels * (j + 1) / shared->across * 32;
     x.m = x.m * (i + 1) / shared->down - row;
-    x.n = NAME(least)(next, x.n) - column;
+    x.n = (next < x.n ? next : x.n) - column;
     x.a += row * x.a_row;
     x.b += column * x.b_column;
     x.c += row * x.c_row + column * x.c_column;
@@ -27,15 +27,14 @@ static void NAME(rectangle)(void *context, int64_t part)
     x.column = column;
     if (x.buffer)
         x.buffer += part * NAME(matmul_buffer);
-    NAME(multiply)(x);
+    NAME(multiply)(&x);
 }
 
-/* Elements that a thread computes, with the tiles' waste, and moves. */
-static INLINE int64_t NAME(load_of_part)(int64_t m, int64_t n, int64_t down, int64_t across)
+/* Elements that a thread computes, tiles' waste included, and moves. */
+static INLINE int64_t NAME(work_of_part)(int64_t m, int64_t n, int64_t down, int64_t across)
 {
-    const int64_t rows = (m + down - 1) / down, columns = (n + across - 1) / across;
-    const int64_t slivers = (rows + TILE_ROWS - 1) / TILE_ROWS, panels = (columns + NAME(panel) - 1) / NAME(panel);
-    return slivers * TILE_ROWS * panels * NAME(panel) + 8 * (rows + columns);
+    const int64_t rows = (m + down - 1) / down, columns = ((n + 31) / 32 + across - 1) / across * 32;
+    return (rows + 5) / 6 * 6 * columns + 8 * (rows + columns);
 }
 
 static NOINLINE void NAME(matmul_threads)(const struct arrayad_host *host, int64_t m, int64_t n, int64_t k, const T *a,
@@ -52,17 +51,17 @@ static NOINLINE void NAME(matmul_threads)(const struct arrayad_host *host, int64
         .across = 1,
     };
     int64_t parts = host && m > 0 && n > 0 ? host->threads : 1, worth = (k + 1) * m * n >> 19; /* of some 10 microseconds */
-    parts = NAME(least)(parts, worth);
-    if (buffer)
-        parts = NAME(least)(parts, buffers);
+    parts = parts < worth ? parts : worth;
+    if (buffer && parts > buffers)
+        parts = buffers;
     if (parts <= 1) {
-        NAME(multiply)(shared.whole);
+        NAME(multiply)(&shared.whole);
         return;
     }
     shared.down = parts;
     for (int64_t across = 1; across <= (whole_rows ? 1 : parts); ++across)
-        if (parts % across == 0 && NAME(load_of_part)(m, n, parts / across, across) <
-                                       NAME(load_of_part)(m, n, shared.down, shared.across)) {
+        if (parts % across == 0 && NAME(work_of_part)(m, n, parts / across, across) <
+                                       NAME(work_of_part)(m, n, shared.down, shared.across)) {
             shared.down = parts / across;
             shared.across = across;
         }

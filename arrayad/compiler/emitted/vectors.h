@@ -1,5 +1,5 @@
 /*
- * Vectors of T, W lanes each: gcc's where there are any, else arrays of so many numbers.
+ * Vectors of T, `width` lanes each: gcc's where there are any, else arrays of so many numbers.
  *
  * fma(a, b, c) = a * b + c in each lane, with one rounding if FUSED.  gcc and clang make one instruction of its loop.
  */
@@ -14,15 +14,6 @@ typedef struct {
     T lane[NAME(width)];
 } NAME(vector);
 #endif
-
-static INLINE T NAME(fma_of)(T a, T b, T c)
-{
-#if FUSED
-    return M(fma)(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
 
 #ifdef EXTENDED
 static INLINE NAME(vector) NAME(load)(const T *x)
@@ -49,8 +40,8 @@ static INLINE NAME(vector) NAME(fma_at)(NAME(vector) a, NAME(vector) b, NAME(vec
 {
 #if !FUSED
     return a * b + c;
-#elif defined(FUSE_f32)
-    return NAME(FUSE)(a, b, c);
+#elif defined(FUSE)
+    return M(FUSE)(a, b, c);
 #else
     NAME(vector) r;
     for (int i = 0; i < NAME(width); ++i)
