@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from arrayad.compiler.ir import Call, Read
-from arrayad.compiler.text import c_type
+from arrayad.compiler.text import SUFFIX, c_type, index_text
 from arrayad.compiler.views import Shape, View, contiguous
 
 
@@ -21,7 +21,7 @@ class Code:
 
     name = ""
 
-    def scratch(self, writer: Any) -> int:
+    def scratch(self, writer: Any, call: Call) -> int:
         """The bytes of the arena that a call needs while it runs."""
         return 0
 
@@ -53,52 +53,93 @@ class HostCall(Code):
 
 
 class Product(Code):
-    """Products of stacks of matrices, by BLAS where there is one."""
+    """Products of stacks of matrices, of any strides: one on all threads, or the threads share the stack."""
 
     name = "matrix_product"
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
+        self.suffix = SUFFIX[dtype.name]
 
-    def fitting(self, builder: Any, x: Read) -> Read:
-        """The operand, copied unless one of its last two axes is contiguous and the other longer."""
-        m, n = x.view.shape[-2:]
-        s, t = x.view.strides[-2:]
-        if (t == 1 or n == 1) and (s >= n or m == 1):
-            return x
-        if (s == 1 or m == 1) and (t >= m or n == 1):
-            return x
-        return builder.whole(builder.map("copy", "x", self.dtype, [x], self.dtype))
+    def buffers(self, call: Call) -> int:
+        """How many buffers a product is given: some where it is too large to be read as it lies, and not one of a stack."""
+        a, _ = call.operands
+        *lead, m, k = a.view.shape
+        is_large = m * min(k, DEPTH) * self.dtype.itemsize > READ_AS_IT_LIES
+        return MOST_BUFFERS if is_large and math.prod(lead) == 1 else 0
 
-    def layout(self, view: View) -> tuple[str, int]:
-        """Whether BLAS has to transpose the matrix, and its leading dimension."""
-        m, n = view.shape[-2:]
-        s, t = view.strides[-2:]
-        if (t == 1 or n == 1) and (s >= n or m == 1):
-            return "111", max(s, n)
-        return "112", max(t, m)
+    def scratch(self, writer: Any, call: Call) -> int:
+        return self.buffers(call) * BUFFER * self.dtype.itemsize
 
     def write(self, writer: Any, call: Call) -> None:
         a, b = call.operands
         (out,) = call.parts
+        writer.paste("matmul_threads", self.suffix)
         *lead, m, k = a.view.shape
         n = b.view.shape[-1]
-        letter = "s" if self.dtype.name == "float32" else "d"
-        writer.use(f"product_{letter}")
-        (ta, lda), (tb, ldb) = self.layout(a.view), self.layout(b.view)
         pointers = [writer.pointer(a), writer.pointer(b), writer.result(out)]
-        strides = [a.view.strides[:-2], b.view.strides[:-2], tuple(s * m * n for s in contiguous(tuple(lead)))]
-        for axis, size in enumerate(lead):
-            if size > 1:
-                writer.open(f"for (int64_t i{axis} = 0; i{axis} < {size}; ++i{axis})")
-        places = []
-        for pointer, steps in zip(pointers, strides, strict=True):
-            terms = [f"{s} * i{axis}" for axis, (s, size) in enumerate(zip(steps, lead, strict=True)) if s and size > 1]
-            places.append(" + ".join([pointer, *terms]))
-        writer.line(f"product_{letter}(host, {ta}, {tb}, {m}, {n}, {k}, {places[0]}, {lda}, {places[1]}, {ldb}, {places[2]});")
-        for size in lead:
-            if size > 1:
-                writer.close()
+        if math.prod(lead) > 1:
+            self.write_stack(writer, call, pointers)
+            return
+        count = self.buffers(call)
+        buffer = f"({c_type(self.dtype)} *)({writer.scratch(call)})" if count else "0"
+        writer.line(
+            f"matmul_threads_{self.suffix}(host, {m}, {n}, {k}, {steps(pointers[0], a.view)}, {steps(pointers[1], b.view)}, "
+            f"{pointers[2]}, {n}, 1, 0, {buffer}, {count}, 0, 0, 0);"
+        )
+
+    def write_stack(self, writer: Any, call: Call, pointers: list[str]) -> None:
+        """The products of a stack, one after the other on each thread."""
+        a, b = call.operands
+        *lead, m, k = a.view.shape
+        n = b.view.shape[-1]
+        size = math.prod(lead)
+        parts = min(size, MOST_PARTS) if 2.0 * size * m * n * k > STACK_ON_THREADS else 1
+        chunk = -(-size // parts)
+        kind = c_type(self.dtype)
+        views = [a.view, b.view, View((*lead, m, n), 0, contiguous((*lead, m, n)))]
+        places, first = [], []
+        step = size
+        for axis, length in enumerate(lead):
+            step //= length
+            first.append(f"        const int64_t i{axis} = {'at' if step == 1 else f'at / {step}'}{f' % {length}' if axis else ''};")
+        for k_, view in enumerate(views):
+            terms = [(s, f"i{axis}") for axis, s in enumerate(view.strides[: len(lead)])]
+            places.append(f"b{k_} + {index_text(0, terms)}")
+        lines = [
+            "    void *const *b = context;",
+            *(f"    {kind} *b{k_} = b[{k_}];" for k_ in range(3)),
+            f"    for (int64_t at = part * {chunk}; at < {size} && at < (part + 1) * {chunk}; ++at) {{",
+            *first,
+            *(f"        (void)i{axis};" for axis in range(len(lead))),
+            f"        matmul_{self.suffix}({m}, {n}, {k}, {steps(places[0], a.view)}, {steps(places[1], b.view)}, {places[2]}, {n}, 1, 0, 0);",
+            "    }",
+        ]
+        function = writer.program.function("products", lines)
+        writer.open("")
+        writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
+        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 else f"{function}(b, 0);")
+        writer.close()
+
+
+DEPTH, BUFFER = 256, 256 * (96 + 1024)
+"""Of product.h: the length of a block of sums, and the elements of a buffer."""
+
+READ_AS_IT_LIES = 262144
+"""Bytes of a factor up to which a product needs no buffer."""
+
+MOST_BUFFERS = 8
+"""How many threads compute one product at most."""
+
+STACK_ON_THREADS = 500_000.0
+"""The operations of a stack of products from which on threads share it."""
+
+MOST_PARTS = 64
+
+
+def steps(pointer: str, view: View) -> str:
+    """A matrix as the products take it: where it begins, its step from row to row and from column to column."""
+    return f"{pointer}, {view.strides[-2]}, {view.strides[-1]}"
 
 
 class Along(Code):
@@ -192,7 +233,7 @@ class Scan(Code):
     def can_fail(self, writer: Any) -> bool:
         return any(writer.body(block).can_fail for block in [self.block])
 
-    def scratch(self, writer: Any) -> int:
+    def scratch(self, writer: Any, call: Call) -> int:
         return 2 * sum(self.sizes()) + writer.body(self.block).size
 
     def write(self, writer: Any, call: Call) -> None:
@@ -270,7 +311,7 @@ class While(Code):
     def can_fail(self, writer: Any) -> bool:
         return any(writer.body(block).can_fail for block in [self.condition, self.block])
 
-    def scratch(self, writer: Any) -> int:
+    def scratch(self, writer: Any, call: Call) -> int:
         return 64 + 2 * sum(self.sizes()) + max(writer.body(self.condition).size, writer.body(self.block).size)
 
     def write(self, writer: Any, call: Call) -> None:
@@ -316,7 +357,7 @@ class Switch(Code):
     def can_fail(self, writer: Any) -> bool:
         return any(writer.body(block).can_fail for block in self.blocks)
 
-    def scratch(self, writer: Any) -> int:
+    def scratch(self, writer: Any, call: Call) -> int:
         return max(writer.body(block).size for block in self.blocks)
 
     def write(self, writer: Any, call: Call) -> None:

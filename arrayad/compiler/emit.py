@@ -15,6 +15,7 @@ from arrayad.compiler.helpers import HOST, PREAMBLE, helper, scalar_functions
 from arrayad.compiler.ir import Call, Constant, Given, Map, Node, Part, Read, Reduce, Select, Uniform
 from arrayad.compiler.kernel_text import Text, combined, write_kernel
 from arrayad.compiler.lower import Block, Condition
+from arrayad.compiler.pasting import pasted
 from arrayad.compiler.plan import Plan
 from arrayad.compiler.text import c_type, comment, index_text, value_type, zero_of
 from arrayad.compiler.views import View, whole
@@ -52,6 +53,7 @@ class Program:
         self.by_text: dict[str, str] = {}
         self.bodies: dict[int, Function] = {}
         self.helpers: dict[str, str] = {}
+        self.pasted: set[tuple[str, str]] = set()
         self.constants: dict[Constant, int] = {}
         self.host_calls: list[tuple[HostCall, Call]] = []
         self.conditions: list[Condition] = []
@@ -77,7 +79,7 @@ class Writer:
         self.depth = 1
         kept = [condition.read.node for condition in block.conditions]
         self.items = schedule([*block.outputs, *kept])
-        scratch = [item.code.scratch(self) if isinstance(item, Call) else 0 for item in self.items]
+        scratch = [item.code.scratch(self, item) if isinstance(item, Call) else 0 for item in self.items]
         self.folds: dict[int, list[tuple[Reduce, int, int]]] = {}
         self.plan = Plan(self.items, block.outputs, kept, [s + self.fold_bytes(i, item) for i, (s, item) in enumerate(zip(scratch, self.items, strict=True))])
         self.names: dict[Node, str] = {}
@@ -118,6 +120,10 @@ class Writer:
         key = name if dtype is None else f"{name}_{dtype.name}"
         if key not in self.program.helpers:
             self.program.helpers[key] = helper(name, dtype)
+
+    def paste(self, name: str, suffix: str) -> None:
+        """Have a shared text in the program."""
+        self.program.pasted.add((name, suffix))
 
     def copy(self, target: str, to: View, source: str, view: View) -> None:
         """Copy elements between two views of one shape."""
@@ -357,6 +363,7 @@ def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, P
         f"    void *const *constants = buffers + {first};",
         "    (void)constants;",
         "    (void)host;",
+        *(f"    multiply_{suffix} = host->multiply_{suffix};" for _, suffix in sorted(program.pasted)),
         *lines,
         "    return 0;",
         "}",
@@ -364,7 +371,7 @@ def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, P
     ]
     functions = "\n".join(program.functions)
     text = "\n".join(
-        [PREAMBLE, HOST, scalar_functions(functions), *program.helpers.values(), functions, "\n".join(main)]
+        [PREAMBLE, HOST, pasted(program.pasted, by_host=True), scalar_functions(functions), *program.helpers.values(), functions, "\n".join(main)]
     )
     return text, program, writer.plan.size
 

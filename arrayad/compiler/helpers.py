@@ -22,9 +22,9 @@ PREAMBLE = """\
 #define SIMD(...)
 #endif
 #ifdef __GNUC__
-#define INLINE static inline __attribute__((always_inline))
+#define SCALAR static inline __attribute__((always_inline))
 #else
-#define INLINE static inline
+#define SCALAR static inline
 #endif
 """
 
@@ -56,35 +56,11 @@ def scalar_functions(text: str) -> str:
                 f"#define M(function) function{'##f' if short else ''}\n"
                 f"#define C(value) ((T)(value))\n"
                 f"#define NAME(function) function##_{suffix}\n"
-                + "\n".join(ctext(name).replace("static inline", "INLINE") for name in SCALARS)
+                + "\n".join(ctext(name).replace("static inline", "SCALAR") for name in SCALARS)
                 + "\n#undef T\n#undef M\n#undef C\n#undef NAME\n#undef ROUND_HALF_EVEN\n"
             )
     return "\n".join(pasted)
 
-
-PRODUCT = """
-/* c = op(a) op(b), row-major; without a BLAS in the order of the sums as they are written. */
-static void product_{letter}(const struct arrayad_host *host, int ta, int tb, int64_t m, int64_t n, int64_t k,
-                      const {T} *a, int64_t lda, const {T} *b, int64_t ldb, {T} *c)
-{
-    if (host->{letter}gemm) {
-        if (n == 1 && (tb == 112 || ldb == 1))
-            host->{letter}gemv(101, ta, ta == 111 ? m : k, ta == 111 ? k : m, 1, a, lda, b, 1, 0, c, 1);
-        else if (m == 1 && ta == 111)
-            host->{letter}gemv(101, tb == 111 ? 112 : 111, tb == 111 ? k : n, tb == 111 ? n : k, 1, b, ldb, a, 1, 0, c, 1);
-        else
-            host->{letter}gemm(101, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, n);
-        return;
-    }
-    for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < n; ++j) {
-            {T} total = 0;
-            for (int64_t l = 0; l < k; ++l)
-                total += (ta == 111 ? a[i * lda + l] : a[l * lda + i]) * (tb == 111 ? b[l * ldb + j] : b[j * ldb + l]);
-            c[i * n + j] = total;
-        }
-}
-"""
 
 ALONG = {
     "cumulative_sum": """
@@ -140,9 +116,6 @@ static void {which}_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x
 
 def helper(name: str, dtype: Any) -> str:
     """The text of a helper, for a dtype where it is of one."""
-    if name.startswith("product_"):
-        letter = name[-1]
-        return filled(PRODUCT, letter=letter, T="float" if letter == "s" else "double")
     if name in ("argmax", "argmin"):
         return filled(EXTREME, which=name, name=dtype.name, T=c_type(dtype), sign=">" if name == "argmax" else "<")
     return filled(ALONG[name], name=dtype.name, T=c_type(dtype))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.compiler import calls
-from arrayad.compiler.ir import Constant, Read
+from arrayad.compiler.ir import Constant, Read, Uniform
 from arrayad.compiler.lower import RULES, Builder, body
 from arrayad.compiler.text import C_TYPES
 from arrayad.compiler.views import View, contiguous
@@ -499,13 +499,27 @@ def product(builder: Builder, entry: Any, x1: Read, x2: Read) -> Read | None:
     n = x2.view.shape[-1]
     if 0 in (*shape, k):
         return builder.constant(np.zeros(shape, dtype))
-    if (lead and m * n * k <= TINY) or m == n == 1 or k == 1:
-        first = builder.broadcast(builder.reshape(x1, (*lead, m, 1, k)), (*lead, m, n, k))
-        second = builder.reshape(builder.permute(x2, (*range(len(lead)), len(lead) + 1, len(lead))), (*lead, 1, n, k))
-        terms = builder.map("multiply", "x1 * x2", dtype, [first, second], dtype)
-        return builder.reduce("sum", terms, (len(lead) + 2,))
-    code = calls.Product(dtype)
-    return builder.call(code, [code.fitting(builder, x) for x in (x1, x2)], [(shape, dtype)])[0]
+    x1, x2 = (builder.whole(x) if isinstance(x.node, Uniform) else x for x in (x1, x2))
+    if (lead and m * n * k <= TINY) or 1 in (m, n, k):
+        return by_elements(builder, x1, x2, dtype)
+    return builder.call(calls.Product(dtype), [x1, x2], [(shape, dtype)])[0]
+
+
+def by_elements(builder: Builder, x1: Read, x2: Read, dtype: Any) -> Read:
+    """A product as a sum of products of elements; what is summed over comes first if the larger factor lies so in memory."""
+    *lead, m, k = x1.view.shape
+    n, r = x2.view.shape[-1], len(lead)
+    turned = builder.permute(x2, (*range(r), r + 1, r))
+    matrix = x1 if m >= n else turned
+    if abs(matrix.view.strides[-2]) < abs(matrix.view.strides[-1]) and 1 in (m, n) and not lead:
+        first = builder.reshape(builder.permute(x1, (*range(r), r + 1, r)), (*lead, k, m, 1))
+        second = builder.reshape(x2, (*lead, k, 1, n))
+        axis = r
+    else:
+        first = builder.reshape(x1, (*lead, m, 1, k))
+        second = builder.reshape(turned, (*lead, 1, n, k))
+        axis = r + 2
+    return builder.reduce("sum", builder.map("multiply", "x1 * x2", dtype, [first, second], dtype), (axis,))
 
 
 # --- control -----------------------------------------------------------------------------------------------------------
