@@ -62,6 +62,7 @@ class Product(Code):
 
     def fitting(self, builder: Any, x: Read) -> Read:
         """The operand, copied unless one of its last two axes is contiguous and the other longer."""
+        x = builder.stored(x)
         m, n = x.view.shape[-2:]
         s, t = x.view.strides[-2:]
         if (t == 1 or n == 1) and (s >= n or m == 1):

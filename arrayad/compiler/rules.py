@@ -377,7 +377,7 @@ def written(builder: Builder, base: Read, value: Read, index: Any, shape: Any, d
     target = builder.slice(Read(base.node, View(tuple(shape), 0, contiguous(tuple(shape)))), index).view
     whole = builder.whole(base)
     return builder.call(
-        calls.Overwrite(target), [whole, builder.broadcast(value, target.shape)], [(tuple(shape), dtype)]
+        calls.Overwrite(target), [whole, builder.broadcast(builder.stored(value), target.shape)], [(tuple(shape), dtype)]
     )[0]
 
 
@@ -424,7 +424,7 @@ def joined(builder: Builder, pieces: list[Any], shape: Any, dtype: Any) -> Read:
         whole = View(tuple(shape), 0, contiguous(tuple(shape)))
         index = tuple(slice(low, high) for low, high in box)
         targets.append(builder.slice(Read(x.node, whole), index).view)
-        reads.append(builder.slice(x, index))
+        reads.append(builder.slice(builder.stored(x), index))
     return builder.call(calls.Assemble(targets), reads, [(tuple(shape), dtype)])[0]
 
 
