@@ -58,14 +58,19 @@ class Executable:
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
         self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
         self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
-        self.arena = block_of_memory(self.arena_size)
+        self.arenas = [block_of_memory(self.arena_size)]
 
     def __call__(self, values: list[Any], donate: frozenset[int] = frozenset()) -> list[Any]:
         outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
         for i in donate:
             if i in self.donations:
                 outputs[self.donations[i]] = values[i]
-        code = self.program.run([*values, *outputs, self.arena, *self.constants])
+        try:
+            arena = self.arenas.pop()  # each of several threads that call at once has one of its own
+        except IndexError:
+            arena = block_of_memory(self.arena_size)
+        code = self.program.run([*values, *outputs, arena, *self.constants])
+        self.arenas.append(arena)
         if code:
             self.failed(code)
         return outputs

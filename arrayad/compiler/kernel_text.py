@@ -807,6 +807,28 @@ def with_longer_rows(kernel: Kernel) -> Kernel:
     return longer
 
 
+STACK = 1 << 17
+"""Bytes of a row that a kernel keeps on the stack."""
+
+
+def spilled(kernel: Kernel) -> list[Node]:
+    """What the loops of a row hand on to later ones and is too much for the stack, so that it needs a place in memory."""
+    if kernel.largest // max(kernel.rows, 1) * len(kernel.members) * 8 <= STACK:
+        return []
+    members = [Member(node, kernel.prefix, kernel.rows) for node in kernel.members]
+    loop_of = {member.node: loop for loop in natural_order(members) for member in loop.members}
+    found: list[Node] = []
+    left = STACK
+    for member in members:
+        for read in member.node.reads():
+            node = read.node
+            if node in loop_of and loop_of[node] is not loop_of[member.node] and node not in found:
+                left -= node.nbytes // kernel.rows
+                if left < 0:
+                    found.append(node)
+    return found
+
+
 def write_kernel(kernel: Kernel, in_memory: set[Node], parts: int, writable: set[Node]) -> Text:
     """The text of a kernel, in the mode that suits it."""
     flat = collapsed(kernel, in_memory)

@@ -79,6 +79,10 @@ class Builder:
             return x
         return self.map("copy", "x", x.node.dtype, [x], x.node.dtype)
 
+    def stored(self, x: Read) -> Read:
+        """The same elements where they have an address: a number that is repeated is written out."""
+        return self.whole(x) if isinstance(x.node, Uniform) else x
+
     def reshape(self, x: Read, shape: Shape) -> Read:
         if 0 in shape:
             return self.empty(shape, x.node.dtype)
@@ -117,6 +121,8 @@ class Builder:
 
     def gather(self, source: Read, indices: list[tuple[Read, int, int]], shape: Shape) -> Read:
         """Elements of `source`, whose view is of the whole space, moved by indices along axes of these lengths and strides."""
+        if isinstance(source.node, Uniform):
+            return source
         reads = [(Read(x.node, broadcast(x.view, shape)), length, stride) for x, length, stride in indices]
         return read_of(Gather(source, reads, shape, source.node.dtype, self.location))
 

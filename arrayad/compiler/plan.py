@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from arrayad.compiler.fuse import Item, Kernel, is_outside
 from arrayad.compiler.ir import Call, Node
+from arrayad.compiler.kernel_text import spilled
 
 ALIGNMENT = 64
 """Bytes of a cache line, to which every array is aligned."""
@@ -65,9 +66,8 @@ class Plan:
             if not is_outside(node):
                 last[node] = len(items)
         for i, item in enumerate(items):
-            if isinstance(item, Call):
-                for part in item.parts:
-                    last.setdefault(part, i)
+            for node in item.parts if isinstance(item, Call) else spilled(item):
+                last.setdefault(node, i)
         self.in_memory = set(last) | {node for node in self.outputs if not is_outside(node)}
         arena = Arena()
         self.offsets: dict[Node, int] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.compiler import calls
-from arrayad.compiler.ir import Constant, Read, Uniform
+from arrayad.compiler.ir import Constant, Read
 from arrayad.compiler.lower import RULES, Builder, body
 from arrayad.compiler.text import C_TYPES
 from arrayad.compiler.views import View, contiguous
@@ -377,7 +377,7 @@ def written(builder: Builder, base: Read, value: Read, index: Any, shape: Any, d
     target = builder.slice(Read(base.node, View(tuple(shape), 0, contiguous(tuple(shape)))), index).view
     whole = builder.whole(base)
     return builder.call(
-        calls.Overwrite(target), [whole, builder.broadcast(value, target.shape)], [(tuple(shape), dtype)]
+        calls.Overwrite(target), [whole, builder.broadcast(builder.stored(value), target.shape)], [(tuple(shape), dtype)]
     )[0]
 
 
@@ -424,7 +424,7 @@ def joined(builder: Builder, pieces: list[Any], shape: Any, dtype: Any) -> Read:
         whole = View(tuple(shape), 0, contiguous(tuple(shape)))
         index = tuple(slice(low, high) for low, high in box)
         targets.append(builder.slice(Read(x.node, whole), index).view)
-        reads.append(builder.slice(x, index))
+        reads.append(builder.slice(builder.stored(x), index))
     return builder.call(calls.Assemble(targets), reads, [(tuple(shape), dtype)])[0]
 
 
@@ -499,7 +499,7 @@ def product(builder: Builder, entry: Any, x1: Read, x2: Read) -> Read | None:
     n = x2.view.shape[-1]
     if 0 in (*shape, k):
         return builder.constant(np.zeros(shape, dtype))
-    x1, x2 = (builder.whole(x) if isinstance(x.node, Uniform) else x for x in (x1, x2))
+    x1, x2 = map(builder.stored, (x1, x2))
     if (lead and m * n * k <= TINY) or 1 in (m, n, k):
         return by_elements(builder, x1, x2, dtype)
     return builder.call(calls.Product(dtype), [x1, x2], [(shape, dtype)])[0]
