@@ -181,7 +181,7 @@ class Kernel:
 
     def is_worth(self, rows: int, largest: int) -> bool:
         """Whether rows so few and so long are still to be gone over one by one."""
-        if largest <= SMALL or rows == self.rows:
+        if largest <= SMALL or (rows == self.rows and self.largest > SMALL):
             return True
         return rows >= 16 and largest // rows * 8 <= ROW_BYTES
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.compiler import calls
-from arrayad.compiler.ir import Constant, Read
+from arrayad.compiler.ir import Constant, Read, Uniform
 from arrayad.compiler.lower import RULES, Builder, body
 from arrayad.compiler.text import C_TYPES
 from arrayad.compiler.views import View, contiguous
@@ -194,21 +194,34 @@ def getitem(builder: Builder, entry: Any, x: Read, *arrays: Read, index: Any) ->
     return gathered(builder, entry, x, arrays, index)
 
 
+def known_places(arrays: Sequence[Read], index: Any, shape: Any) -> tuple[int, list[int]] | None:
+    """A known index along one axis: the axis, and the places, counted from the front; None for any other index."""
+    parts = full_index(index, len(shape))
+    if len(arrays) != 1 or parts.count(ARRAY) != 1 or any(part is not ARRAY and part != slice(None) for part in parts):
+        return None
+    axis, node = parts.index(ARRAY), arrays[0].node
+    if len(arrays[0].view.shape) != 1 or arrays[0].view.shape[0] > MOST_PLACES:
+        return None
+    if isinstance(node, Uniform):
+        places = [int(node.value)] * arrays[0].view.shape[0]
+    elif isinstance(node, Constant) and arrays[0].view.is_whole:
+        places = node.array.tolist()
+    else:
+        return None
+    n = shape[axis]
+    return (axis, [k % n for k in places]) if places and all(-n <= k < n for k in places) else None
+
+
+MOST_PLACES = 1 << 16
+"""The length of a known index that is looked through for runs."""
+
+
 def known_runs(x: Read, arrays: Sequence[Read], index: Any) -> tuple[int, list[slice]] | None:
     """A known index along one axis as its few runs of evenly spaced places: the axis, and a slice for each run."""
-    parts = full_index(index, len(x.view.shape))
-    if len(arrays) != 1 or sum(part is not ARRAY for part in parts) != len(parts) - 1:
+    found = known_places(arrays, index, x.view.shape)
+    if found is None:
         return None
-    if any(part is not ARRAY and part != slice(None) for part in parts):
-        return None
-    axis = parts.index(ARRAY)
-    node, n = arrays[0].node, x.view.shape[axis]
-    if not isinstance(node, Constant) or not arrays[0].view.is_whole or len(arrays[0].view.shape) != 1:
-        return None
-    places = node.array.tolist()
-    if not places or any(not -n <= k < n for k in places):
-        return None
-    places = [k % n for k in places]
+    axis, places = found
     runs: list[list[int]] = [[places[0]]]
     for k in places[1:]:
         run = runs[-1]
@@ -219,6 +232,26 @@ def known_runs(x: Read, arrays: Sequence[Read], index: Any) -> tuple[int, list[s
     if len(runs) > PIECES:
         return None
     return axis, [slice(run[0], run[-1] + 1, run[1] - run[0] if len(run) > 1 else 1) for run in runs]
+
+
+def put_in_runs(builder: Builder, x: Read, arrays: Sequence[Read], index: Any, shape: Any) -> Read | None:
+    """Elements put where a known index along one axis says, each place once: in a few runs of neighbours."""
+    found = known_places(arrays, index, shape)
+    if found is None or len(set(found[1])) < len(found[1]) or 0 in shape:
+        return None
+    axis, places = found
+    starts = [i for i, k in enumerate(places) if i == 0 or k != places[i - 1] + 1]
+    if len(starts) > PIECES:
+        return None
+    everything = tuple((0, n) for n in shape)
+    pieces = []
+    for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
+        box = list(everything)
+        box[axis] = (places[start], places[start] + stop - start)
+        part = builder.slice(x, (*[slice(None)] * axis, slice(start, stop)))
+        pieces.append((tuple(box), placed(part, shape, box, list(range(len(shape))))))
+    zero = builder.broadcast(builder.number(0, x.node.dtype), shape)
+    return builder.select([*pieces, (everything, zero)], shape, x.node.dtype)
 
 
 def chained(builder: Builder, xs: Sequence[Read], axis: int, shape: Any, dtype: Any) -> Read:
@@ -331,7 +364,8 @@ def put(builder: Builder, entry: Any, x: Read, *arrays: Read, index: Any, shape:
     if dtype.name not in C_TYPES:
         return None
     if arrays:
-        return scattered(builder, entry, x, arrays, index, shape)
+        found = put_in_runs(builder, x, arrays, index, shape)
+        return scattered(builder, entry, x, arrays, index, shape) if found is None else found
     found = box_of(shape, full_index(index, len(shape)))
     zero = builder.broadcast(builder.number(0, dtype), shape)
     if found is None:
