@@ -93,14 +93,9 @@ int main(void)
                arrayad_operations());
     }
     check_threads();
-<<<<<<< HEAD
     check_program();
-    CHECK(arrayad_set_threads(1) == ARRAYAD_OK); /* joins the workers */
-    printf("arguments, threads, forks and programs: as they should be\n");
-=======
     check_emitted();
     CHECK(arrayad_set_threads(1) == ARRAYAD_OK); /* joins the workers */
-    printf("arguments, threads, forks and what programs paste: as they should be\n");
->>>>>>> 23972dc (Compiled programs have matrix products of their own: an element depends on its row and column alone, to the bit)
+    printf("arguments, threads, forks, programs and what they paste: as they should be\n");
     return 0;
 }
