@@ -2,8 +2,8 @@
  * A pool of POSIX threads that share out the parts of one job at a time.
  *
  * What a part computes never depends on who computes it, so results do not depend on the number of threads.  A second
- * thread that submits while a job runs does its own job alone.  Workers sleep between jobs: threads that spin are slow on
- * a busy machine.  The submitter waits for the workers that took a part, not for one that never woke.  A forked child has
+ * thread that submits while a job runs does its own job alone.  Workers look out for the next job for some 50 microseconds,
+ * which a program of many short loops needs, then sleep: threads that spin on are slow on a busy machine.  The submitter waits for the workers that took a part, not for one that never woke.  A forked child has
  * no workers, and starts its own at its first job.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -25,10 +25,11 @@ static pthread_t workers[MOST_THREADS];
 static int started; /* workers that run */
 static atomic_int wanted = 1;
 
-static uint64_t generation; /* jobs so far */
-static int is_open;         /* whether workers may still join the job */
-static int joined;          /* workers that work on it */
-static int stopping;
+static _Atomic uint64_t generation; /* jobs so far */
+static int is_open;                 /* whether workers may still join the job */
+static atomic_int joined;           /* workers that work on it */
+static int sleeping;                /* workers that have to be woken */
+static atomic_int stopping;
 
 static void (*current_part)(const void *, int64_t);
 static const void *current_job;
@@ -41,14 +42,34 @@ static void take_parts(void)
         current_part(current_job, i);
 }
 
+enum { LOOKS = 1500 }; /* of about 40 ns each */
+
+static void pause_shortly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void look_out(uint64_t seen)
+{
+    for (int i = 0; i < LOOKS && atomic_load(&generation) == seen && !atomic_load(&stopping); ++i)
+        pause_shortly();
+}
+
 static void *work(void *argument)
 {
     (void)argument;
     uint64_t seen = 0;
     pthread_mutex_lock(&lock);
     for (;;) {
-        while (!stopping && (!is_open || generation == seen))
+        while (!stopping && (!is_open || generation == seen)) {
+            ++sleeping;
             pthread_cond_wait(&job_came, &lock);
+            --sleeping;
+        }
         if (stopping)
             break;
         seen = generation;
@@ -58,6 +79,9 @@ static void *work(void *argument)
         pthread_mutex_lock(&lock);
         if (--joined == 0)
             pthread_cond_signal(&workers_left);
+        pthread_mutex_unlock(&lock);
+        look_out(seen);
+        pthread_mutex_lock(&lock);
     }
     pthread_mutex_unlock(&lock);
     return NULL;
@@ -81,7 +105,7 @@ static void after_fork_in_child(void)
     pthread_mutex_init(&lock, NULL);
     pthread_cond_init(&job_came, NULL);
     pthread_cond_init(&workers_left, NULL);
-    started = is_open = joined = stopping = 0;
+    started = is_open = joined = sleeping = stopping = 0;
 }
 
 static void watch_forks(void)
@@ -130,11 +154,16 @@ void threads_run(void (*part)(const void *job, int64_t i), const void *job, int6
     atomic_store(&next_part, 0);
     ++generation;
     is_open = 1;
-    pthread_cond_broadcast(&job_came);
+    if (sleeping > 0)
+        pthread_cond_broadcast(&job_came);
     pthread_mutex_unlock(&lock);
     take_parts();
     pthread_mutex_lock(&lock);
     is_open = 0;
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < LOOKS && atomic_load(&joined) > 0; ++i)
+        pause_shortly();
+    pthread_mutex_lock(&lock);
     while (joined > 0)
         pthread_cond_wait(&workers_left, &lock);
     pthread_mutex_unlock(&lock);

@@ -115,10 +115,19 @@ def elementwise(builder: Builder, entry: Any, *operands: Any) -> Read | None:
     if text is None:
         return None
     reads = [builder.number(x, kind) if is_weak(x) else x for x in operands]
-    if row.name == "where" and is_weak(operands[0]):
-        reads[0] = builder.number(bool(operands[0]), np.bool_)
+    if row.name == "where":
+        reads[0] = condition_of(builder, operands[0])
     found = builder.map(row.name, text, kind, reads, out)
     return found if found.view.shape == entry.output.shape else builder.broadcast(found, entry.output.shape)
+
+
+def condition_of(builder: Builder, x: Any) -> Read:
+    """A condition, of one byte an element where it is known."""
+    if is_weak(x):
+        return builder.number(bool(x), np.bool_)
+    if isinstance(x.node, Constant) and x.node.dtype.kind != "b":
+        return Read(Constant(x.node.array != 0), x.view)
+    return x
 
 
 RULES.update({row: elementwise for row in TABLE.values() if isinstance(row, Elementwise)})
