@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from arrayad.compiler.ir import Call, Read
+from arrayad.compiler.ir import Call
 from arrayad.compiler.text import SUFFIX, c_type, index_text
 from arrayad.compiler.views import Shape, View, contiguous
 
@@ -102,7 +102,9 @@ class Product(Code):
         step = size
         for axis, length in enumerate(lead):
             step //= length
-            first.append(f"        const int64_t i{axis} = {'at' if step == 1 else f'at / {step}'}{f' % {length}' if axis else ''};")
+            first.append(
+                f"        const int64_t i{axis} = {'at' if step == 1 else f'at / {step}'}{f' % {length}' if axis else ''};"
+            )
         for k_, view in enumerate(views):
             terms = [(s, f"i{axis}") for axis, s in enumerate(view.strides[: len(lead)])]
             places.append(f"b{k_} + {index_text(0, terms)}")

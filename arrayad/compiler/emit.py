@@ -6,18 +6,20 @@ the arena.  It returns 0; 1 + the number of the first condition that does not ho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from arrayad.compiler.calls import HostCall
 from arrayad.compiler.fuse import Item, Kernel, is_outside, schedule
-from arrayad.compiler.helpers import HOST, PREAMBLE, helper, scalar_functions
-from arrayad.compiler.ir import Call, Constant, Given, Map, Node, Part, Read, Reduce, Select, Uniform
-from arrayad.compiler.kernel_text import Text, combined, write_kernel
+from arrayad.compiler.ir import Call, Constant, Map, Node, Part, Read, Reduce, Uniform
+from arrayad.compiler.kernel_mode import write_kernel
+from arrayad.compiler.kernel_text import Text, combined
 from arrayad.compiler.lower import Block, Condition
 from arrayad.compiler.pasting import pasted
 from arrayad.compiler.plan import Plan
-from arrayad.compiler.text import c_type, comment, index_text, value_type, zero_of
+from arrayad.compiler.preamble import HOST, PREAMBLE, helper, scalar_functions
+from arrayad.compiler.text import c_type, comment, index_text, literal, value_type
 from arrayad.compiler.views import View, whole
 
 PARALLEL = 40_000.0
@@ -81,7 +83,12 @@ class Writer:
         self.items = schedule([*block.outputs, *kept])
         scratch = [item.code.scratch(self, item) if isinstance(item, Call) else 0 for item in self.items]
         self.folds: dict[int, list[tuple[Reduce, int, int]]] = {}
-        self.plan = Plan(self.items, block.outputs, kept, [s + self.fold_bytes(i, item) for i, (s, item) in enumerate(zip(scratch, self.items, strict=True))])
+        self.plan = Plan(
+            self.items,
+            block.outputs,
+            kept,
+            [s + self.fold_bytes(i, item) for i, (s, item) in enumerate(zip(scratch, self.items, strict=True))],
+        )
         self.names: dict[Node, str] = {}
 
     # --- lines ----------------------------------------------------------------------------------------------------
@@ -181,8 +188,6 @@ class Writer:
 
     def parts(self, kernel: Kernel) -> int:
         """How many parts a kernel's rows are cut into, whatever the number of threads."""
-        import math
-
         work = sum(math.prod(node.space) * weight(node) for node in kernel.members)
         if work < PARALLEL or kernel.rows < 2:
             return 1
@@ -192,7 +197,6 @@ class Writer:
 
     def write(self) -> list[str]:
         self.place_outside()
-        writable = set(self.plan.in_memory)
         checks = self.check_places()
         self.check(checks.get(-1, ()))
         for i, item in enumerate(self.items):
@@ -200,7 +204,7 @@ class Writer:
                 self.line(f"/* {comment(item.code.name)}, {comment(item.location)} */")
                 item.code.write(self, item)
             else:
-                self.kernel(i, item, writable)
+                self.kernel(i, item)
             self.check(checks.get(i, ()))
         self.copy_outputs()
         return self.lines
@@ -208,9 +212,9 @@ class Writer:
     def place_outside(self) -> None:
         """Declare the pointers."""
         count = 0
-        for node in self.block.inputs:
-            self.names.setdefault(node, f"g{count}")
-            self.line(f"const {c_type(node.dtype)} *g{count} = buffers[{count}];")
+        for given in self.block.inputs:
+            self.names.setdefault(given, f"g{count}")
+            self.line(f"const {c_type(given.dtype)} *g{count} = buffers[{count}];")
             count += 1
         self.copies: list[tuple[int, Node, str]] = []
         for number, node in enumerate(self.block.outputs):
@@ -224,22 +228,20 @@ class Writer:
         self.line(f"char *arena = buffers[{count}];")
         self.line("(void)arena;")
         for node, offset in self.plan.offsets.items():
-            self.names[node] = f"t{node_number(self.names)}"
+            self.names[node] = f"t{len(self.names)}"
             self.line(f"{c_type(node.dtype)} *{self.names[node]} = (void *)(arena + {offset});")
 
     def copy_outputs(self) -> None:
         """Outputs that are inputs, constants or other outputs."""
         for _, node, name in self.copies:
             if isinstance(node, Uniform):
-                from arrayad.compiler.text import literal
-
                 self.line(f"*{name} = {literal(node.value, node.dtype)};")
             else:
                 self.line(f"memcpy({name}, {self.name(node)}, {node.nbytes});")
 
-    def kernel(self, i: int, kernel: Kernel, writable: set[Node]) -> None:
+    def kernel(self, i: int, kernel: Kernel) -> None:
         parts = self.parts(kernel)
-        text = write_kernel(kernel, self.plan.in_memory, parts, writable)
+        text = write_kernel(kernel, self.plan.in_memory, parts)
         names = ", ".join(dict.fromkeys(getattr(node, "name", type(node).__name__.lower()) for node in kernel.members))
         places = ", ".join(dict.fromkeys(node.location for node in kernel.members if node.location))
         function = self.program.function("kernel", [*self.declarations(text), *text.lines])
@@ -272,7 +274,9 @@ class Writer:
         self.open(f"for (int64_t k = 0; k < {width}; ++k)")
         self.line(f"{value_type(node.dtype)} total = f[k];")
         if parts > 1:
-            self.line(f"for (int64_t part = 1; part < {parts}; ++part) total = {combined(node, 'total', f'f[part * {width} + k]')};")
+            self.line(
+                f"for (int64_t part = 1; part < {parts}; ++part) total = {combined(node, 'total', f'f[part * {width} + k]')};"
+            )
         self.line(f"{out}[k] = total;")
         self.close()
         self.close()
@@ -346,10 +350,6 @@ def overwrites_behind(reader: Node, given: Node, made: Node) -> bool:
     return same_space and all(x.view == whole(reader.space) for x in reader.reads() if x.node is given)
 
 
-def node_number(names: dict[Node, str]) -> int:
-    return len(names)
-
-
 def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, Program, int]:
     """The C text of a block, what belongs to it, and the bytes of its arena."""
     program = Program()
@@ -371,7 +371,15 @@ def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, P
     ]
     functions = "\n".join(program.functions)
     text = "\n".join(
-        [PREAMBLE, HOST, pasted(program.pasted, by_host=True), scalar_functions(functions), *program.helpers.values(), functions, "\n".join(main)]
+        [
+            PREAMBLE,
+            HOST,
+            pasted(program.pasted, by_host=True),
+            scalar_functions(functions),
+            *program.helpers.values(),
+            functions,
+            "\n".join(main),
+        ]
     )
     return text, program, writer.plan.size
 
@@ -383,6 +391,3 @@ def described(items: Sequence[Item]) -> Iterator[str]:
             yield item.code.name
         else:
             yield f"{item.rows} rows: " + ", ".join(getattr(n, "name", type(n).__name__) for n in item.members)
-
-
-UNUSED = (Given, Select, zero_of)

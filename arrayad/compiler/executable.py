@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from arrayad.compiler import expansions, rules
+from arrayad.compiler import expansions, rules  # noqa: F401  they declare how rows are lowered
 from arrayad.compiler.calls import HostCall
 from arrayad.compiler.emit import emit
 from arrayad.compiler.ir import Call
@@ -18,12 +19,16 @@ from arrayad.compiler.plan import ALIGNMENT
 from arrayad.compiler.replaying import Broken
 from arrayad.kernels import native
 from arrayad.kernels.pool import empty
+from arrayad.readers.emit import define
 from arrayad.readers.simplify import simplify
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tracing import Tape, aval_of
 
-RULES = (rules.RULES, expansions.RULES)
 numbers = itertools.count(1)
+NOTHING: frozenset[int] = frozenset()
+
+POOLED = 1 << 16
+"""Bytes of an output from which on it takes memory of the pool."""
 
 
 def np_aval(x: Any) -> Any:
@@ -58,22 +63,39 @@ class Executable:
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
         self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
         self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
-        self.arenas = [block_of_memory(self.arena_size)]
+        self.arenas = [block_of_memory(self.arena_size)]  # of several threads that call at once, each takes one of its own
+        self.call = self.written()
 
-    def __call__(self, values: list[Any], donate: frozenset[int] = frozenset()) -> list[Any]:
-        outputs = [empty(shape, dtype) for shape, dtype in self.outputs]
-        for i in donate:
-            if i in self.donations:
-                outputs[self.donations[i]] = values[i]
-        try:
-            arena = self.arenas.pop()  # each of several threads that call at once has one of its own
-        except IndexError:
-            arena = block_of_memory(self.arena_size)
-        code = self.program.run([*values, *outputs, arena, *self.constants])
-        self.arenas.append(arena)
-        if code:
-            self.failed(code)
-        return outputs
+    def __call__(self, values: list[Any], donate: frozenset[int] = NOTHING) -> list[Any]:
+        return self.call(values, donate)
+
+    def written(self) -> Callable[[list[Any], frozenset[int]], list[Any]]:
+        """The function of a call, written for these outputs: small programs take no longer than it."""
+        scope: dict[str, Any] = {"run": self.program.run, "failed": self.failed, "new": np.empty, "pooled": empty}
+        scope |= {"donations": self.donations, "arenas": self.arenas, "block_of_memory": block_of_memory, "size": self.arena_size}
+        outputs = [f"y{k}" for k in range(len(self.outputs))]
+        lines = []
+        for name, (shape, dtype) in zip(outputs, self.outputs, strict=True):
+            scope[f"{name}_shape"], scope[f"{name}_dtype"] = shape, dtype
+            large = math.prod(shape) * dtype.itemsize >= POOLED
+            lines.append(f"{name} = {'pooled' if large else 'new'}({name}_shape, {name}_dtype)")
+        made = ", ".join(outputs)
+        lines.append(f"outs = [{made}]")
+        if self.donations:
+            lines += ["for i in donate:", "    if i in donations: outs[donations[i]] = values[i]"]
+        constants = []
+        for k, array in enumerate(self.constants):
+            scope[f"c{k}"] = array
+            constants.append(f"c{k}")
+        given = f"[*values, *outs, arena, {', '.join(constants)}]"
+        if self.arena_size:
+            lines += ["try: arena = arenas.pop()", "except IndexError: arena = block_of_memory(size)"]
+            lines += [f"code = run({given})", "arenas.append(arena)"]
+        else:
+            scope["arena"] = self.arenas[0]
+            lines.append(f"code = run({given})")
+        lines += ["if code: failed(code)", "return outs"]
+        return define("call", "values, donate", lines, scope)
 
     def failed(self, code: int) -> None:
         if code < 0:
@@ -82,7 +104,7 @@ class Executable:
         condition = self.conditions[code - 1]
         if condition.error is not None:
             raise condition.error
-        raise Broken(condition.guard)
+        raise Broken(int(condition.guard or 0))
 
     def call_back(self, number: int, buffers: Any) -> int:
         try:

@@ -15,7 +15,6 @@ from arrayad.compiler.ir import Read
 from arrayad.compiler.lower import RULES, Builder
 from arrayad.compiler.text import C_TYPES
 from arrayad.primitive import TABLE
-
 from arrayad.primitives.arithmetic import absolute, sqrt, square
 from arrayad.primitives.broadcasting import reduce_sum
 from arrayad.primitives.casting import astype
@@ -24,7 +23,7 @@ from arrayad.primitives.exponential import exp, log
 from arrayad.primitives.reduction import along, reduce_max, safe_range
 from arrayad.primitives.selection import at_least, where
 from arrayad.shaped import Shaped, is_weak
-from arrayad.tracing import aval_of, record
+from arrayad.tracing import record
 
 
 def kept(fold: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -131,10 +130,9 @@ def check_labels(builder: Builder, entry: Any, labels: Read, classes: int, ignor
     text = f"(x >= 0 && x < {classes}) || x == {ignored}" if kind.kind == "i" else f"x < {classes} || x == {max(ignored, 0)}"
     inside = builder.map("is_class", text, kind, [labels], np.bool_)
     error = IndexError(
-        f"[cross_entropy] a label is no class: labels must be 0 … {classes - 1}, or {ignored}, which is ignored; at {entry.location}"
+        f"[cross_entropy] a label is no class: 0 … {classes - 1} are needed, or {ignored}, which is ignored; at {entry.location}"
     )
     builder.check(builder.reduce("all", inside, tuple(range(len(labels.view.shape)))), error)
 
 
 RULES.update({TABLE[name]: expanded for name in EXPANSIONS})
-UNUSED = aval_of

@@ -112,9 +112,7 @@ class Select(Node):
 class Gather(Node):
     """Each element read from `source` at its place in a view, moved by each index times a stride; indices wrap once."""
 
-    def __init__(
-        self, source: Read, indices: list[tuple[Read, int, int]], shape: Shape, dtype: Any, location: str
-    ) -> None:
+    def __init__(self, source: Read, indices: list[tuple[Read, int, int]], shape: Shape, dtype: Any, location: str) -> None:
         super().__init__(shape, dtype, location)
         self.source = Read(source.node, squeezed(source.view))
         self.indices = [(Read(x.node, squeezed(x.view)), length, stride) for x, length, stride in indices]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from arrayad.compiler.fuse import Item, Kernel, is_outside
 from arrayad.compiler.ir import Call, Node
-from arrayad.compiler.kernel_text import spilled
+from arrayad.compiler.row_text import spilled
 
 ALIGNMENT = 64
 """Bytes of a cache line, to which every array is aligned."""

@@ -17,12 +17,7 @@ from arrayad.compiler.ir import Constant, Read, Uniform
 from arrayad.compiler.lower import RULES, Builder, body
 from arrayad.compiler.text import C_TYPES
 from arrayad.compiler.views import View, contiguous
-from arrayad.control.branching import SWITCH
-from arrayad.control.checkpointing import CHECKPOINT, RECALL, RECALL_ELEMENTS
-from arrayad.control.conditional_loop import WHILE
-from arrayad.control.scanning import SCAN
 from arrayad.elementwise import Elementwise
-from arrayad.errors import describe
 from arrayad.primitive import TABLE
 from arrayad.primitives.indexing import ARRAY, layout
 from arrayad.shaped import Shaped, is_weak
@@ -373,8 +368,8 @@ def put(builder: Builder, entry: Any, x: Read, *arrays: Read, index: Any, shape:
     if dtype.name not in C_TYPES:
         return None
     if arrays:
-        found = put_in_runs(builder, x, arrays, index, shape)
-        return scattered(builder, entry, x, arrays, index, shape) if found is None else found
+        runs = put_in_runs(builder, x, arrays, index, shape)
+        return scattered(builder, entry, x, arrays, index, shape) if runs is None else runs
     found = box_of(shape, full_index(index, len(shape)))
     zero = builder.broadcast(builder.number(0, dtype), shape)
     if found is None:
@@ -601,5 +596,3 @@ def switch(builder: Builder, entry: Any, index: Read, *operands: Read, branches:
 
 
 lowered_body = body
-
-CONTROL = (SCAN, WHILE, SWITCH, CHECKPOINT, RECALL, RECALL_ELEMENTS, describe)

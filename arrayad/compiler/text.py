@@ -54,16 +54,16 @@ def literal(value: Any, dtype: Any) -> str:
         else:
             text = str(number)
         return f"({text})" if number < 0 else text
-    number = float(value)
+    real = float(value)
     suffix = "f" if dtype.name == "float32" else ""
-    if math.isnan(number):
+    if math.isnan(real):
         return f"({c_type(dtype)})NAN"
-    if math.isinf(number):
-        return f"({'-' if number < 0 else ''}({c_type(dtype)})INFINITY)"
-    text = repr(number)
+    if math.isinf(real):
+        return f"({'-' if real < 0 else ''}({c_type(dtype)})INFINITY)"
+    text = repr(real)
     if "." not in text and "e" not in text:
         text += ".0"
-    return f"({text}{suffix})" if math.copysign(1.0, number) < 0 else f"{text}{suffix}"
+    return f"({text}{suffix})" if math.copysign(1.0, real) < 0 else f"{text}{suffix}"
 
 
 def zero_of(fold: str, dtype: Any) -> str:

@@ -28,6 +28,7 @@ REQUIRED = ("-std=c11", "-O2", "-fPIC", "-shared", *(["-Wl,-z,defs"] if sys.plat
 # -O3 takes three times as long as this for programs that are no faster.
 WISHED = (
     *("-ftree-vectorize", "-fvect-cost-model=dynamic", "-fira-region=one"),
+    *("-fno-builtin-sin", "-fno-builtin-cos", "-fno-builtin-sinf", "-fno-builtin-cosf"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd", "-fno-semantic-interposition"),
 )
 

@@ -3,7 +3,9 @@
  *
  * gcc calls the vector function of the target region's instruction set for a prototype with the simd attribute, given
  * -fno-math-errno and without -ffast-math.  glibc 2.22 has the first group, 2.35 the second; the header and the library
- * that is linked are of one version.  clang has no simd attribute and calls the scalar functions.
+ * that is linked are of one version.  They are said to be constant for programs that are built with -fno-builtin-sin and its
+ * like: else gcc makes one call, which has no vector form, of the sine and the cosine of one number.  clang has no simd
+ * attribute and calls the scalar functions.
  */
 #ifndef ARRAYAD_VECTOR_MATH_H
 #define ARRAYAD_VECTOR_MATH_H
@@ -13,11 +15,11 @@
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 
 #define VECTOR1(function)                                                                                                    \
-    extern __attribute__((simd("notinbranch"))) double function(double);                                                     \
-    extern __attribute__((simd("notinbranch"))) float function##f(float);
+    extern __attribute__((simd("notinbranch"), const)) double function(double);                                              \
+    extern __attribute__((simd("notinbranch"), const)) float function##f(float);
 #define VECTOR2(function)                                                                                                    \
-    extern __attribute__((simd("notinbranch"))) double function(double, double);                                             \
-    extern __attribute__((simd("notinbranch"))) float function##f(float, float);
+    extern __attribute__((simd("notinbranch"), const)) double function(double, double);                                      \
+    extern __attribute__((simd("notinbranch"), const)) float function##f(float, float);
 
 #if __GLIBC_PREREQ(2, 22)
 #define VECTOR_MATH "libmvec"

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from arrayad.compiler.ctext import ctext
-from arrayad.compiler.text import SUFFIX, c_type, literal
+from arrayad.compiler.text import SUFFIX, c_type
 
 PREAMBLE = """\
 #include <math.h>
@@ -48,7 +48,7 @@ USED = re.compile(r"\b[a-z0-9_]+_(f32|f64)\(")
 def scalar_functions(text: str) -> str:
     """The scalar functions of the rows, for the types in which a text uses any."""
     pasted = []
-    for dtype, suffix in SUFFIX.items():
+    for suffix in SUFFIX.values():
         if any(match[1] == suffix for match in USED.finditer(text)):
             short = "f" if suffix == "f32" else ""
             pasted.append(
@@ -125,6 +125,3 @@ def filled(text: str, **names: str) -> str:
     for name, value in names.items():
         text = text.replace(f"{{{name}}}", value)
     return text
-
-
-UNUSED = literal
