@@ -69,6 +69,10 @@ class Writer:
         self.free: Mapping[str, Mapping[int, str]] = {}
         self.sizes: dict[str, str] = {}
         self.donations: dict[int, int] = {}
+        self.names: dict[int, str] = {}
+        """What the outputs are called in descriptions."""
+        self.updates: list[tuple[int, int]] = []
+        """Pairs of an input, by its index in the capture, and the output that is its new value."""
 
     def constant(self, value: Any) -> str:
         """The name of a constant."""
@@ -222,6 +226,17 @@ class Writer:
             self.outputs.append(y)
         return self.places_of_outputs[key]
 
+    def named(self, x: Tensor, name: str) -> str:
+        """The expression of an output's value, where the output is called so in descriptions."""
+        self.names.setdefault(self.position(x), name)
+        return self.output(x)
+
+    def updated(self, lifted: Input, x: Tensor, name: str) -> str:
+        """The expression of an output's value, which is an input's new one."""
+        found = self.named(x, name)
+        self.updates.append((lifted.index, self.position(x)))
+        return found
+
     def history(self, x: Tensor) -> str:
         """The expression of a Tensor's history, where somebody may call `backward` on it."""
         if not self.capture.is_followed(x):
@@ -232,9 +247,9 @@ class Writer:
     def expression(self, x: Any, where: str) -> str:
         """The expression that makes, after each call, what the function had put there when it was traced."""
         if self.capture.stands_for_number(x):
-            return f"number({self.output(x)}, {'float' if x.dtype.kind == 'f' else 'int'})"
+            return f"number({self.named(x, where)}, {'float' if x.dtype.kind == 'f' else 'int'})"
         if x.__class__ is Tensor:
-            return self.tensor(x)
+            return self.tensor(x, where)
         if isinstance(x, np.ndarray):
             return f"{self.constant(x.copy())}.copy()"
         if isinstance(x, SCALARS) or (callable(x) and id(x) in self.walk.seen):
@@ -258,7 +273,7 @@ class Writer:
         inner = ", ".join(self.expression(child, f"{where}[{key!r}]") for key, child in zip(keys, children, strict=True))
         return f"join({self.constant(kind)}, {self.constant(keys)}, [{inner}])"
 
-    def tensor(self, x: Tensor) -> str:
+    def tensor(self, x: Tensor, where: str) -> str:
         """The expression of a Tensor: the handle that came in, or a new one, the same wherever it stands."""
         lifted = self.capture.by_handle.get(id(x))
         if lifted is not None:
@@ -267,11 +282,11 @@ class Writer:
             name = self.made[id(x)] = f"r{len(self.made)}"
             self.kept.append(x)
             history = self.history(x)
-            self.lines += [f"{name} = Tensor()", f"{name}.value = {self.output(x)}", f"{name}.history = {history}"]
+            self.lines += [f"{name} = Tensor()", f"{name}.value = {self.named(x, where)}", f"{name}.history = {history}"]
             if is_watched(x):
                 self.lines.append(f"watch({name})")
                 if x.grad is not None:
-                    self.lines.append(f"{name}.grad = {self.tensor(x.grad)}")
+                    self.lines.append(f"{name}.grad = {self.tensor(x.grad, f'{where}.grad')}")
         return self.made[id(x)]
 
     def changes(self) -> None:
@@ -282,13 +297,17 @@ class Writer:
                     raise CompileError(
                         f"[compile] {lifted.place.name} has been given a value of another shape or dtype; make a new Tensor"
                     )
-                self.lines.append(f"t{i}.value = {self.output(lifted.handle)}")
+                self.lines.append(f"t{i}.value = {self.updated(lifted, lifted.handle, lifted.name)}")
                 self.donate(lifted, lifted.handle)
                 if lifted.gradient is None and (history := self.history(lifted.handle)) != "None":
                     self.lines.append(f"t{i}.history = {history}")
             gradient = lifted.gradient
             if gradient is not None and gradient.written and gradient.current is not gradient.original:
-                value = "None" if gradient.current is None else self.tensor(gradient.current)
+                name = f"gradient of {lifted.name}"
+                value = "None" if gradient.current is None else self.tensor(gradient.current, name)
+                before = self.capture.by_handle.get(id(gradient.original))
+                if before is not None and gradient.current is not None:
+                    self.updated(before, gradient.current, name)
                 self.lines.append(f"t{i}.history.params.value = {value}")
         for container in self.walk.containers:
             self.container(container)
@@ -342,7 +361,9 @@ class Writer:
                 continue
             kind = np.ndarray if isinstance(leaf, np.ndarray) else type(leaf)
             x = x if x.__class__ is Tensor else handle(np.array(x))
-            self.lines.append(f"{place.source}{path} = number({self.output(x)}, {self.constant(kind)})")
+            self.lines.append(
+                f"{place.source}{path} = number({self.updated(lifted, x, place.name + path)}, {self.constant(kind)})"
+            )
             self.donate(lifted, x)
 
     def donate(self, lifted: Input, x: Tensor) -> None:

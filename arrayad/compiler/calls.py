@@ -114,7 +114,8 @@ class Product(Code):
             f"    for (int64_t at = part * {chunk}; at < {size} && at < (part + 1) * {chunk}; ++at) {{",
             *first,
             *(f"        (void)i{axis};" for axis in range(len(lead))),
-            f"        matmul_{self.suffix}({m}, {n}, {k}, {steps(places[0], a.view)}, {steps(places[1], b.view)}, {places[2]}, {n}, 1, 0, 0);",
+            f"        matmul_{self.suffix}({m}, {n}, {k}, {steps(places[0], a.view)}, {steps(places[1], b.view)}, "
+            f"{places[2]}, {n}, 1, 0, 0);",
             "    }",
         ]
         function = writer.program.function("products", lines)

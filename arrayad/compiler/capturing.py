@@ -59,6 +59,12 @@ class Input:
         self.gradient: TracedGradient | None = None
 
     @property
+    def name(self) -> str:
+        """What it is called in descriptions: of all names that lead to it an attribute's or a variable's, if any, a short one."""
+        names = [place.name for place in (self.place, *self.aliases)]
+        return min(names, key=lambda name: (name.endswith("]"), name.count(".") + name.count("["), len(name)))
+
+    @property
     def is_changed(self) -> bool:
         """Whether the handle has been given another value."""
         return self.handle.value is not self.lifted or recorded(self.handle.history) is not self.entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import types
 import warnings
@@ -12,7 +13,11 @@ from typing import Any
 from arrayad import tree
 from arrayad.compiler.calling import MISS
 from arrayad.compiler.capturing import OutsideError
+from arrayad.compiler.describing import measured, program_of, report_of, source_of
 from arrayad.compiler.dimensions import Dimensions
+from arrayad.compiler.drawing import draw
+from arrayad.compiler.exporting import Named, export
+from arrayad.compiler.report import Report
 from arrayad.compiler.specialising import TRACING, Request, Specialisation, specialised
 from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
@@ -76,16 +81,124 @@ class Compiled:
         """What the function is called in messages."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
+    # --- the program that was traced last -----------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Specialisation:
+        """The program that was traced last.
+
+        **Raises** `CompileError` before the first call.
+        """
+        found = [*self.specialisations[False], *self.specialisations[True]]
+        if not found:
+            raise CompileError(f"[compile] {self.name} has not been traced; call the compiled function first")
+        return max(found, key=lambda made: made.number)
+
     @property
     def tape(self) -> Tape:
         """The tape of the program that was traced last.
 
         **Raises** `CompileError` before the first call.
         """
-        found = [*self.specialisations[False], *self.specialisations[True]]
-        if not found:
-            raise CompileError("[compile] nothing has been traced; call the compiled function first")
-        return max(found, key=lambda made: made.number).tape
+        return self.last.tape
+
+    @property
+    def source(self) -> str:
+        """The C text of the program that was traced last, with the names of its inputs and outputs at the top.
+
+        **Raises** `CompileError` before the first call, and where there is no program but a replay.
+        """
+        return source_of(self.name, self.last)
+
+    def report(self) -> Report:
+        """What the program that was traced last does: operations before and after fusion, flops, bytes, memory, line by line.
+
+        **Returns** a `Report`, which prints as a table; with the time of each line once `profile` has been called.
+
+        **Raises** `CompileError` before the first call, and where there is no program but a replay.
+
+        **Example**
+
+        >>> import arrayad as ad
+        >>> f = ad.compile(ad.grad(lambda x: ad.sum(ad.sin(x) * x)))
+        >>> y = f(ad.ones(1000))
+        >>> report = f.report()
+        >>> report.loops, report.calls, report.bytes_moved, report.arena
+        (1, 0, 16000, 0)
+        """
+        return report_of(self.name, self.last)
+
+    def profile(self, *args: Any, repeat: int = 10, **kwargs: Any) -> Report:
+        """Run the program of such a call with a clock at each loop nest, and report the times.
+
+        Nothing outside is changed: what the program makes of parameters and other state is dropped.
+
+        **Parameters** as the function's; `repeat`: in how many calls the time is taken, after one that is not counted.
+
+        **Returns** a `Report` whose rows have `seconds`.
+
+        **Raises** `CompileError` where no program has been made for such arguments yet, or where it is a replay.
+        """
+        if repeat < 1:
+            raise ValueError(f"[profile] repeat is {repeat}; it must be at least 1")
+        for found in (*self.specialisations[False], *self.specialisations[True]):
+            values = found.values_of(args, kwargs)
+            if values is not None and measured(self.name, found, values, repeat):
+                return report_of(self.name, found)
+        raise CompileError(
+            f"[profile] no program of {self.name} is for these arguments; call the compiled function with them first"
+        )
+
+    def draw(self, filename: str | os.PathLike[str] | None = None) -> Any:
+        """Draw the program that was traced last: loop nests, calls, and the arrays that they hand on.
+
+        **Parameters** `filename`: as for the `draw` of a tape; without it the `graphviz.Digraph` is returned.
+
+        **Raises** `ImportError` without the package graphviz; `CompileError` where `report` does.
+        """
+        made = self.last
+        return draw(made.tape, made.ends.results, program_of(self.name, made).lines, filename)
+
+    def export(self, path: str | os.PathLike[str], *, name: str | None = None, constants: bool | None = None) -> None:
+        """Write the program that was traced last as one file of C99 that needs nothing but libm, and its header beside it.
+
+        The header declares `int NAME(const struct NAME_inputs *in, const struct NAME_outputs *out, void *workspace)`, with the
+        arguments, the state and the results under their own names, their sizes, the bytes of the workspace, and what a return
+        value other than 0 means: a branch that goes another way than when the function was traced, or an index out of range.
+        State that the function changes, such as parameters, is an input, and its new value an output, which may be one array.
+        No compiler is needed to write the file.
+
+        **Parameters** `path`: the file, whose name ends in .c; `name`: of the function, the file's without it; `constants`: what
+        the function uses that is no argument and that it does not change is data of the file: by default NumPy's arrays,
+        with True also Tensors, such as weights, and numbers, such as a learning rate, as they are now; with False nothing.
+
+        **Raises** `CompileError` before the first call, and where operations run in Python, by name and line; `ValueError`
+        where `path` or `name` cannot be names in C.
+
+        **Example**
+
+        >>> import pathlib, tempfile
+        >>> import arrayad as ad
+        >>> f = ad.compile(ad.value_and_grad(lambda x: ad.sum(x**3)))
+        >>> y = f(ad.ones(4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     f.export(pathlib.Path(folder, "cubes.c"))
+        ...     text = pathlib.Path(folder, "cubes.h").read_text()
+        >>> print(text[text.index("struct cubes_inputs") : text.rindex("#ifdef")].strip())
+        struct cubes_inputs {
+            const double *x; /* f64[4]: x */
+        };
+        <BLANKLINE>
+        struct cubes_outputs {
+            double *result_0; /* f64[]: result[0] */
+            double *result_1; /* f64[4]: result[1] */
+        };
+        <BLANKLINE>
+        int cubes(const struct cubes_inputs *in, const struct cubes_outputs *out, void *workspace);
+        """
+        made = self.last
+        kinds = {None: ("array",), True: ("array", "scalar", "tensor", "number"), False: ()}[constants]
+        export(Named(self.name, made.tape, made.ends.results, made.ends.updates), path, name, made.known(kinds))
 
     def wait(self) -> None:
         """Wait until what is compiled in the background is ready."""
@@ -195,7 +308,8 @@ def compile(f: Callable[..., Any] | None = None, *, dynamic: Any = None, backgro
     by the prebuilt kernels until it is ready.
 
     **Returns** a `Compiled`: call it as `f`; `.tape` is the program that was traced last, `.traces` how often `f` has been
-    traced, `.wait()` waits for the compiler.
+    traced, `.source` the C text of that program, `.report()`, `.profile(...)` and `.draw(...)` describe it, `.export("f.c")`
+    writes it for use without Python; `.wait()` waits for the compiler.
 
     **Raises** at the call, `CompileError` where `f` asks for a number of a Tensor (`float(x)`, `x.numpy()`), puts Tensors into
     lists that grow, or reads iterators and random numbers of others; the message says what to write.

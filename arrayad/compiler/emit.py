@@ -7,7 +7,7 @@ the arena.  It returns 0; 1 + the number of the first condition that does not ho
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arrayad.compiler.calls import HostCall
@@ -16,10 +16,12 @@ from arrayad.compiler.ir import Call, Constant, Map, Node, Part, Read, Reduce, U
 from arrayad.compiler.kernel_mode import write_kernel
 from arrayad.compiler.kernel_text import Text, combined
 from arrayad.compiler.lower import Block, Condition
+from arrayad.compiler.outline import Line, about, line_of
 from arrayad.compiler.pasting import pasted
 from arrayad.compiler.plan import Plan
-from arrayad.compiler.preamble import HOST, PREAMBLE, helper, scalar_functions
-from arrayad.compiler.text import c_type, comment, index_text, literal, value_type
+from arrayad.compiler.preamble import CLOCK, HOST, PREAMBLE, TIMES, helper, scalar_functions
+from arrayad.compiler.row_text import loops_of
+from arrayad.compiler.text import c_type, index_text, literal, value_type
 from arrayad.compiler.views import View, whole
 
 PARALLEL = 40_000.0
@@ -60,23 +62,35 @@ class Program:
         self.host_calls: list[tuple[HostCall, Call]] = []
         self.conditions: list[Condition] = []
         self.blocks: list[Block] = []
-        self.report: list[dict[str, Any]] = []
+        self.lines: list[Line] = []
         self.donations: dict[int, int] = {}
+        self.main: list[str] = []
+        self.is_timed = False
+        self.is_alone = False
+        """Whether it is without a host that lends it products of matrices."""
 
-    def function(self, name: str, lines: Sequence[str]) -> str:
-        """A kernel's function; the one that is there if its text is the same."""
+    def function(self, name: str, lines: Sequence[str], about: str = "") -> str:
+        """A kernel's function, with what it is about in a comment; the one that is there if its text is the same."""
         text = "\n".join(lines)
         if text not in self.by_text:
             self.by_text[text] = f"{name}_{len(self.by_text)}"
-            self.functions.append(f"static void {self.by_text[text]}(void *context, int64_t part)\n{{\n{text}\n}}\n")
+            head = f"/* {about} */\n" if about else ""
+            self.functions.append(f"{head}static void {self.by_text[text]}(void *context, int64_t part)\n{{\n{text}\n}}\n")
         return self.by_text[text]
+
+    def text(self, head: str, signature: str) -> str:
+        """The whole text: what it takes from elsewhere, the functions that it needs, and the program under this signature."""
+        functions = "\n".join(self.functions)
+        needed = [pasted(self.pasted, by_host=not self.is_alone), scalar_functions(functions), *self.helpers.values()]
+        main = [signature, "{", *self.main, "    return 0;", "}", ""]
+        return "\n".join([head, *filter(None, needed), functions, "\n".join(main)])
 
 
 class Writer:
     """Writes the function of one block."""
 
-    def __init__(self, program: Program, block: Block) -> None:
-        self.program, self.block = program, block
+    def __init__(self, program: Program, block: Block, function: str = "") -> None:
+        self.program, self.block, self.function = program, block, function
         self.lines: list[str] = []
         self.depth = 1
         kept = [condition.read.node for condition in block.conditions]
@@ -150,15 +164,15 @@ class Writer:
         found = self.program.bodies.get(id(block))
         if found is None:
             self.program.blocks.append(block)
-            writer = Writer(self.program, block)
             number = len(self.program.bodies)
+            writer = Writer(self.program, block, f"body_{number}")
             can_fail = bool(block.conditions) or any(isinstance(x, Call) and x.code.can_fail(self) for x in writer.items)
             found = Function(f"body_{number}", writer.plan.size, can_fail)
             self.program.bodies[id(block)] = found
             text = "\n".join(writer.write())
             self.program.functions.append(
                 f"static int {found.name}(const struct arrayad_host *host, void *const *constants, void *const *buffers)\n"
-                f"{{\n{text}\n    return 0;\n}}\n"
+                f"{{\n    (void)host;\n    (void)constants;\n{text}\n    return 0;\n}}\n"
             )
         return found
 
@@ -200,11 +214,14 @@ class Writer:
         checks = self.check_places()
         self.check(checks.get(-1, ()))
         for i, item in enumerate(self.items):
+            line = line_of(self, item)
+            self.line(f"/* {about(line)} */")
+            self.start_clock(i)
             if isinstance(item, Call):
-                self.line(f"/* {comment(item.code.name)}, {comment(item.location)} */")
                 item.code.write(self, item)
             else:
-                self.kernel(i, item)
+                line.function = self.kernel(i, item, about(line))
+            self.stop_clock(i, line)
             self.check(checks.get(i, ()))
         self.copy_outputs()
         return self.lines
@@ -239,19 +256,27 @@ class Writer:
             else:
                 self.line(f"memcpy({name}, {self.name(node)}, {node.nbytes});")
 
-    def kernel(self, i: int, kernel: Kernel) -> None:
+    def start_clock(self, i: int) -> None:
+        if self.program.is_timed:
+            self.line(f"const int64_t start{i} = nanoseconds();")
+
+    def stop_clock(self, i: int, line: Line) -> None:
+        """Add the item to the program's lines; where these are timed, behind the program's number are time and count of each."""
+        if self.program.is_timed:
+            self.line(f"add_time(constants, {len(self.program.lines)}, start{i});")
+        self.program.lines.append(line)
+
+    def kernel(self, i: int, kernel: Kernel, about: str) -> str:
+        """Write a kernel and its call; the name of its function."""
         parts = self.parts(kernel)
         text = write_kernel(kernel, self.plan.in_memory, parts)
-        names = ", ".join(dict.fromkeys(getattr(node, "name", type(node).__name__.lower()) for node in kernel.members))
-        places = ", ".join(dict.fromkeys(node.location for node in kernel.members if node.location))
-        function = self.program.function("kernel", [*self.declarations(text), *text.lines])
+        function = self.program.function("kernel", [*self.declarations(text), *text.lines], about)
         base = self.plan.scratch.get(i, 0)
         folds = {node: place for node, place, _ in self.folds.get(i, [])}
         pointers = [
             f"(void *)(arena + {base + folds[buffer.node]})" if buffer.parts else f"(void *)({self.name(buffer.node)})"  # type: ignore[index]
             for buffer in text.buffers
         ]
-        self.line(f"/* {comment(names)[:200]}; {comment(places)[:300]} */")
         self.open("")
         self.line(f"void *b[] = {{{', '.join(pointers)}}};")
         if text.parts > 1:
@@ -261,7 +286,7 @@ class Writer:
         for node, width in text.folds:
             self.meet(node, width, text.parts, f"arena + {base + folds[node]}")
         self.close()
-        self.program.report.append({"name": names, "lines": places, "members": len(kernel.members), "function": function})
+        return function
 
     def meet(self, node: Reduce, width: int, parts: int, where: str) -> None:
         """Fold what the parts have found."""
@@ -339,55 +364,39 @@ class Writer:
             readers = item.members if isinstance(item, Kernel) else [item]
             for reader in readers:
                 if any(x.node is given for x in reader.reads()):
-                    if i > maker or (i == maker and not overwrites_behind(reader, given, made)):
+                    if i > maker or (isinstance(item, Kernel) and i == maker and not reads_before(item, reader, given, made)):
                         return False
         return True
 
 
-def overwrites_behind(reader: Node, given: Node, made: Node) -> bool:
-    """Whether a member of one kernel reads each element of a given node just before another member is stored there."""
-    same_space = not isinstance(reader, Reduce) and reader.space == made.space
-    return same_space and all(x.view == whole(reader.space) for x in reader.reads() if x.node is given)
+def reads_before(kernel: Kernel, reader: Node, given: Node, made: Node) -> bool:
+    """Whether a member of a kernel reads each element of a given node before another member, or itself, is stored there."""
+    if isinstance(reader, Reduce) or reader.space != made.space:
+        return False
+    if any(x.view != whole(reader.space) for x in reader.reads() if x.node is given):
+        return False
+    loop = loops_of(kernel)
+    return loop[reader] <= loop[made] and kernel.members.index(reader) <= kernel.members.index(made)
 
 
-def emit(block: Block, donated: Mapping[int, int] | None = None) -> tuple[str, Program, int]:
+def emit(block: Block, donated: Mapping[int, int] | None = None, *, is_timed: bool = False) -> tuple[str, Program, int]:
     """The C text of a block, what belongs to it, and the bytes of its arena."""
     program = Program()
+    program.is_timed = is_timed
     writer = Writer(program, block)
     lines = writer.write()
     program.donations = writer.donations(donated or {})
     first = len(block.inputs) + len(block.outputs) + 1
-    main = [
-        "int arrayad_program(const struct arrayad_host *host, void *const *buffers)",
-        "{",
+    program.main = [
         f"    void *const *constants = buffers + {first};",
         "    (void)constants;",
         "    (void)host;",
         *(f"    multiply_{suffix} = host->multiply_{suffix};" for _, suffix in sorted(program.pasted)),
         *lines,
-        "    return 0;",
-        "}",
-        "",
     ]
-    functions = "\n".join(program.functions)
-    text = "\n".join(
-        [
-            PREAMBLE,
-            HOST,
-            pasted(program.pasted, by_host=True),
-            scalar_functions(functions),
-            *program.helpers.values(),
-            functions,
-            "\n".join(main),
-        ]
-    )
-    return text, program, writer.plan.size
+    head = [*([CLOCK] if is_timed else []), PREAMBLE, HOST, *([TIMES] if is_timed else [])]
+    return program.text("\n".join(head), f"int arrayad_program({ARGUMENTS})"), program, writer.plan.size
 
 
-def described(items: Sequence[Item]) -> Iterator[str]:
-    """The items in words."""
-    for item in items:
-        if isinstance(item, Call):
-            yield item.code.name
-        else:
-            yield f"{item.rows} rows: " + ", ".join(getattr(n, "name", type(n).__name__) for n in item.members)
+ARGUMENTS = "const struct arrayad_host *host, void *const *buffers"
+"""The parameters of a program."""

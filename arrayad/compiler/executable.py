@@ -44,14 +44,19 @@ def block_of_memory(size: int) -> np.ndarray[Any, Any]:
     return raw[start : start + size]
 
 
-class Executable:
-    """A compiled tape."""
+def prepared(tape: Tape) -> Tape:
+    """The tape as it is compiled."""
+    return simplify(tape, reorder=True)
 
-    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None) -> None:
-        self.tape = simplify(tape, reorder=True)
+
+class Executable:
+    """A compiled tape; with `is_timed`, `times` holds what each of its lines has taken so far."""
+
+    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None, is_timed: bool = False) -> None:
+        self.tape = prepared(tape)
         block = lower(self.tape)
-        self.source, program, self.arena_size = emit(block, donations)
-        self.report = program.report
+        self.source, program, self.arena_size = emit(block, donations, is_timed=is_timed)
+        self.lines = program.lines
         self.conditions = program.conditions
         self.donations = program.donations
         self.number = next(numbers)
@@ -61,7 +66,9 @@ class Executable:
             native.give_python()
             native.CALLBACKS[self.number] = self.call_back
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
-        self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
+        memory = np.zeros(1 + 2 * len(self.lines) * is_timed, np.int64)
+        memory[0], self.times = self.number, memory[1:].reshape(-1, 2)
+        self.constants = [memory, *(node.array for node in program.constants)]
         self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
         self.arenas = [block_of_memory(self.arena_size)]  # of several threads that call at once, each takes one of its own
         self.call = self.written()
@@ -130,6 +137,9 @@ def callback(code: HostCall, call: Call) -> Any:
         values = [code.numbers[i] if i in code.numbers else next(given) for i in range(count)]
         with np.errstate(all="ignore"):
             found = code.primitive.compute(*values, **code.params)
+            store(found, buffers)
+
+    def store(found: Any, buffers: Any) -> None:
         for k, (part, each) in enumerate(zip(found if found.__class__ is Bundle else [found], results, strict=True)):
             array(buffers[len(shapes) + k], *each)[...] = part
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
+
+import numpy as np
 
 from arrayad.compiler.ctext import ctext
 from arrayad.compiler.text import SUFFIX, c_type
@@ -42,25 +45,57 @@ static inline void run_parts(const struct arrayad_host *host, void (*body)(void 
 HOST = ctext("vector_math.h") + "\n" + ctext("host.h") + RUN
 
 SCALARS = ("scalar.h", "gelu.h")
-USED = re.compile(r"\b[a-z0-9_]+_(f32|f64)\(")
+FUNCTION = re.compile(r"(?:/\*(?:(?!\*/).)*\*/\n)?static inline \w+ NAME\((\w+)\)\([^{;]*\n\{\n.*?\n\}\n", re.DOTALL)
+NEEDED = re.compile(r"NAME\((\w+)\)")
+
+
+@functools.cache
+def scalars() -> dict[str, str]:
+    """The rows' scalar functions with their comments, by name, in an order in which each stands behind what it needs."""
+    return {found[1]: found[0] for name in SCALARS for found in FUNCTION.finditer(ctext(name))}
 
 
 def scalar_functions(text: str) -> str:
-    """The scalar functions of the rows, for the types in which a text uses any."""
+    """Those of the rows' scalar functions that a text uses, for the types in which it does."""
     pasted = []
-    for suffix in SUFFIX.values():
-        if any(match[1] == suffix for match in USED.finditer(text)):
+    for dtype, suffix in SUFFIX.items():
+        left = [name for name in scalars() if re.search(rf"\b{name}_{suffix}\(", text)]
+        needed: set[str] = set()
+        while left:
+            name = left.pop()
+            needed.add(name)
+            left += [other for other in NEEDED.findall(scalars()[name]) if other not in needed]
+        if needed:
             short = "f" if suffix == "f32" else ""
             pasted.append(
-                f"#define T {'float' if short else 'double'}\n"
+                f"#define T {c_type(np.dtype(dtype))}\n"
                 f"#define M(function) function{'##f' if short else ''}\n"
                 f"#define C(value) ((T)(value))\n"
-                f"#define NAME(function) function##_{suffix}\n"
-                + "\n".join(ctext(name).replace("static inline", "SCALAR") for name in SCALARS)
-                + "\n#undef T\n#undef M\n#undef C\n#undef NAME\n#undef ROUND_HALF_EVEN\n"
+                f"#define NAME(function) function##_{suffix}\n\n"
+                + "\n".join(part.replace("static inline", "SCALAR") for name, part in scalars().items() if name in needed)
+                + "\n#undef T\n#undef M\n#undef C\n#undef NAME\n"
             )
     return "\n".join(pasted)
 
+
+CLOCK = "#define _POSIX_C_SOURCE 199309L\n#include <time.h>\n"
+
+TIMES = """
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Behind the program's number, constants[0] holds for each line the time that it has taken, and how often it was run. */
+static void add_time(void *const *constants, int64_t line, int64_t start)
+{
+    int64_t *found = (int64_t *)constants[0] + 1 + 2 * line;
+    found[0] += nanoseconds() - start;
+    found[1] += 1;
+}
+"""
 
 ALONG = {
     "cumulative_sum": """

@@ -47,6 +47,12 @@ def natural_order(members: Sequence[Member]) -> list[Loop]:
     return loops
 
 
+def loops_of(kernel: Kernel) -> dict[Node, int]:
+    """In which of the loops of a row each member is computed."""
+    loops = natural_order([Member(node, kernel.prefix, kernel.rows) for node in kernel.members])
+    return {member.node: i for i, loop in enumerate(loops) for member in loop.members}
+
+
 STACK = 1 << 17
 """Bytes of a row that a kernel keeps on the stack."""
 
@@ -55,14 +61,13 @@ def spilled(kernel: Kernel) -> list[Node]:
     """What the loops of a row hand on to later ones and is too much for the stack, so that it needs a place in memory."""
     if kernel.largest // max(kernel.rows, 1) * len(kernel.members) * 8 <= STACK:
         return []
-    members = [Member(node, kernel.prefix, kernel.rows) for node in kernel.members]
-    loop_of = {member.node: loop for loop in natural_order(members) for member in loop.members}
+    loop_of = loops_of(kernel)
     found: list[Node] = []
     left = STACK
-    for member in members:
-        for read in member.node.reads():
+    for member in kernel.members:
+        for read in member.reads():
             node = read.node
-            if node in loop_of and loop_of[node] is not loop_of[member.node] and node not in found:
+            if node in loop_of and loop_of[node] != loop_of[member] and node not in found:
                 left -= node.nbytes // kernel.rows
                 if left < 0:
                     found.append(node)

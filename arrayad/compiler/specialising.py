@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import threading
+import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,10 +14,11 @@ import numpy as np
 
 from arrayad import tree
 from arrayad.compiler import backend
-from arrayad.compiler.backend import DynamicError, Kernel, executable, in_background
+from arrayad.compiler.backend import DynamicError, Kernel, contiguous, executable, in_background
 from arrayad.compiler.calling import Writer
 from arrayad.compiler.capturing import Capture, Input, is_number
 from arrayad.compiler.dimensions import Dimensions, resized
+from arrayad.compiler.executable import Executable
 from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import GIVEN, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
@@ -36,6 +38,17 @@ TRACING = threading.RLock()
 Numbers = dict[int, list[tuple[str, Any, Input | None]]]
 
 
+class Ends(NamedTuple):
+    """What a program's inputs and outputs are to the user."""
+
+    sources: list[tuple[str, str]]
+    """Of each input the kind of its place, and the expression that finds it from what the function reaches."""
+    results: list[str]
+    """The names of the outputs."""
+    updates: list[tuple[int, int]]
+    """Pairs of an input and the output that is its new value."""
+
+
 class Specialisation:
     """One trace of a function: its tape, what runs it, and the function that a call of it comes down to."""
 
@@ -47,6 +60,9 @@ class Specialisation:
         self.call: Callable[..., Any]
         self.writer: Writer
         self.thread: threading.Thread | None = None
+        self.ends: Ends
+        self.timed: tuple[Executable, int] | None = None
+        """The program with clocks in it, and how many calls these have seen."""
 
     def start(self, donations: dict[int, int], background: bool) -> None:
         """Make the executable, or have it made while the replay runs."""
@@ -61,12 +77,47 @@ class Specialisation:
         """The program that is differentiated where somebody calls `backward` on what the function has returned."""
         return Kernel(self.tape)
 
+    def known(self, kinds: Collection[str]) -> dict[int, Any]:
+        """The values, as they are now, of those inputs that come from such places, are no arguments, and are never changed."""
+        changed = {i for i, _ in self.ends.updates}
+        return {
+            i: np.asarray(contiguous(x.value if x.__class__ is Tensor else x))
+            for i, (kind, source) in enumerate(self.ends.sources)
+            if kind in kinds and source and not source.startswith(GIVEN) and i not in changed
+            for x in (eval(source, self.writer.scope),)
+        }
+
+    def values_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any] | None:
+        """The values of the inputs in a call, which is not made; None where this is not the program for it."""
+        call: Any = self.call
+        try:
+            types.FunctionType(call.__code__, {**call.__globals__, "owner": Asking})(args, kwargs)
+        except Asked as found:
+            return found.values
+        return None
+
     def follow(self, parents: tuple[Any, ...], values: list[Any], outs: list[Any]) -> dict[int, Any]:
         """The histories of the outputs that lead back to watched leaves: the program as one entry, and a pick of it for each."""
         body = self.program
         entry = entry_of(CHECKPOINT, parents, {"body": body, "again": body}, (*values, Bundle(outs)), body.avals)
         avals = [Bundle(body.out_avals)]
         return {k: entry_of(PICK, (entry,), {"index": k}, (None, None), avals) for k in self.writer.followed}
+
+
+class Asked(Exception):
+    """What a call has to hand to the program that it would run."""
+
+    def __init__(self, values: list[Any]) -> None:
+        super().__init__()
+        self.values = values
+
+
+class Asking:
+    """In the place of a specialisation: its executable says what it is given."""
+
+    @staticmethod
+    def execute(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:
+        raise Asked(values)
 
 
 def entry_of(primitive: Any, parents: tuple[Any, ...], params: dict[str, Any], residuals: Any, avals: Any) -> Entry:
@@ -178,6 +229,7 @@ def specialised(request: Request, lock: Any, background: bool) -> tuple[Speciali
     try:
         writer.read({lifted.entry for lifted in run.inputs}, {} if execute is None else free_axes(request))
         made.call, complete = writer.functions(run.inputs, run.result, made)
+        made.ends = ends_of(writer, run.inputs)
         if execute is None:
             made.start(writer.donations_of(run.inputs), background)
         else:
@@ -281,10 +333,26 @@ def tape_of(capture: Capture, outputs: list[Any]) -> tuple[Tape, list[Input]]:
     rest = [lifted for lifted in capture.inputs if lifted.entry in used and not lifted.place.source.startswith(GIVEN)]
     inputs = [*given, *rest]
     tape.inputs = [lifted.entry for lifted in inputs]
-    tape.names = [lifted.place.name.removeprefix("argument ") for lifted in inputs]
+    tape.names = [lifted.name.removeprefix("argument ") for lifted in inputs]
     tape.values = [None] * len(inputs)
     tape.outputs = list(outputs)
     return tape, inputs
+
+
+def ends_of(writer: Writer, inputs: list[Input]) -> Ends:
+    """What the inputs and outputs are to the user."""
+    place = {lifted.index: i for i, lifted in enumerate(inputs)}
+    inside = {
+        lifted.index: holder.source + path
+        for holder in writer.walk.places
+        for path, _, lifted in writer.numbers.get(id(holder), ())
+        if lifted is not None
+    }
+    return Ends(
+        [(lifted.place.kind, lifted.place.source or inside.get(lifted.index, "")) for lifted in inputs],
+        [writer.names[k].removeprefix("the ") for k in range(len(writer.outputs))],
+        [(place[i], k) for i, k in writer.updates if i in place],
+    )
 
 
 def forget(tape: Tape) -> None:

@@ -1,0 +1,32 @@
+"""The programs in examples/ run as their pages say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arrayad.kernels import native
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(native.why_not_native is not None, reason="there are no C kernels")
+def test_a_network_is_trained_in_c(tmp_path):
+    for tool in ("make", "cc"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool} on the path")
+    folder = tmp_path / "embed"
+    shutil.copytree(ROOT / "examples" / "embed", folder, ignore=shutil.ignore_patterns("main", "fit.*"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        ["make", "run", f"PYTHON={sys.executable}"], cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    words = ran.stdout.split()
+    first, last = float(words[words.index("first") + 1]), float(words[words.index("last") + 1])
+    assert first > 0.5 and last < 0.02
