@@ -89,12 +89,24 @@ class Product(Code):
         )
 
     def write_stack(self, writer: Any, call: Call, pointers: list[str]) -> None:
-        """The products of a stack, one after the other on each thread."""
+        """Have the threads share a stack of products."""
+        *lead, m, k = call.operands[0].view.shape
+        size = math.prod(lead)
+        work = 2.0 * size * m * call.operands[1].view.shape[-1] * k
+        parts = min(size, MOST_PARTS) if work > STACK_ON_THREADS else 1
+        function = self.stack(writer, call, parts)
+        writer.open("")
+        writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
+        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 else f"{function}(b, 0);")
+        writer.close()
+
+    def stack(self, writer: Any, call: Call, parts: int) -> str:
+        """The function of a part of a stack of products, given the addresses of the factors and of the result."""
+        writer.paste("matmul_threads", self.suffix)
         a, b = call.operands
         *lead, m, k = a.view.shape
         n = b.view.shape[-1]
         size = math.prod(lead)
-        parts = min(size, MOST_PARTS) if 2.0 * size * m * n * k > STACK_ON_THREADS else 1
         chunk = -(-size // parts)
         kind = c_type(self.dtype)
         views = [a.view, b.view, View((*lead, m, n), 0, contiguous((*lead, m, n)))]
@@ -118,11 +130,7 @@ class Product(Code):
             f"{places[2]}, {n}, 1, 0, 0);",
             "    }",
         ]
-        function = writer.program.function("products", lines)
-        writer.open("")
-        writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
-        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 else f"{function}(b, 0);")
-        writer.close()
+        return writer.program.function("products", lines)
 
 
 DEPTH, BUFFER = 256, 256 * (96 + 1024)

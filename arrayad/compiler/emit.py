@@ -12,6 +12,7 @@ from typing import Any
 
 from arrayad.compiler.calls import HostCall
 from arrayad.compiler.fuse import Item, Kernel, is_outside, schedule
+from arrayad.compiler.grouping import Group, groups
 from arrayad.compiler.ir import Call, Constant, Map, Node, Part, Read, Reduce, Uniform
 from arrayad.compiler.kernel_mode import write_kernel
 from arrayad.compiler.kernel_text import Text, combined
@@ -95,6 +96,12 @@ class Writer:
         self.depth = 1
         kept = [condition.read.node for condition in block.conditions]
         self.items = schedule([*block.outputs, *kept])
+        checked = self.check_places()
+        self.groups = [] if program.is_timed else groups(self.items, checked)
+        self.steps = [(i, i) for i in range(len(self.items))]
+        for group in self.groups:
+            self.steps[group.start : group.stop] = [(group.start, group.stop - 1)] * (group.stop - group.start)
+        self.parts_of_group = {i: group.parts for group in self.groups for i in range(group.start, group.stop)}
         scratch = [item.code.scratch(self, item) if isinstance(item, Call) else 0 for item in self.items]
         self.folds: dict[int, list[tuple[Reduce, int, int]]] = {}
         self.plan = Plan(
@@ -102,6 +109,7 @@ class Writer:
             block.outputs,
             kept,
             [s + self.fold_bytes(i, item) for i, (s, item) in enumerate(zip(scratch, self.items, strict=True))],
+            self.steps,
         )
         self.names: dict[Node, str] = {}
 
@@ -213,7 +221,13 @@ class Writer:
         self.place_outside()
         checks = self.check_places()
         self.check(checks.get(-1, ()))
+        starts = {group.start: group for group in self.groups}
         for i, item in enumerate(self.items):
+            if i in starts:
+                self.group(starts[i])
+                self.check(checks.get(starts[i].stop - 1, ()))
+            if i in self.parts_of_group:
+                continue
             line = line_of(self, item)
             self.line(f"/* {about(line)} */")
             self.start_clock(i)
@@ -265,6 +279,34 @@ class Writer:
         if self.program.is_timed:
             self.line(f"add_time(constants, {len(self.program.lines)}, start{i});")
         self.program.lines.append(line)
+
+    def group(self, group: Group) -> None:
+        """Write the items of a group, and the call that runs them part by part."""
+        self.open("")
+        functions, work = [], 0.0
+        for k, item in enumerate(self.items[group.start : group.stop]):
+            line = line_of(self, item)
+            self.line(f"/* {about(line)} */")
+            if isinstance(item, Kernel):
+                text = write_kernel(item, self.plan.in_memory, group.parts)
+                line.function = self.program.function("kernel", [*self.declarations(text), *text.lines], about(line))
+                pointers = [self.name(buffer.node) for buffer in text.buffers]
+                work += sum(math.prod(node.space) * weight(node) for node in item.members)
+            else:
+                line.function = item.code.stack(self, item, group.parts)
+                pointers = [*map(self.pointer, item.operands), *map(self.result, item.parts)]
+                work += item.parts[0].size * item.operands[0].view.shape[-1] / 30
+            functions.append(line.function)
+            self.line(f"void *b{k}[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
+            self.program.lines.append(line)
+        lines = ["    void *const *g = context;", *(f"    {name}(g[{k}], part);" for k, name in enumerate(functions))]
+        function = self.program.function("group", lines)
+        self.line(f"void *g[] = {{{', '.join(f'b{k}' for k in range(len(functions)))}}};")
+        if work > PARALLEL:
+            self.line(f"run_parts(host, {function}, g, {group.parts});")
+        else:
+            self.line(f"for (int64_t part = 0; part < {group.parts}; ++part) {function}(g, part);")
+        self.close()
 
     def kernel(self, i: int, kernel: Kernel, about: str) -> str:
         """Write a kernel and its call; the name of its function."""
@@ -364,7 +406,11 @@ class Writer:
             readers = item.members if isinstance(item, Kernel) else [item]
             for reader in readers:
                 if any(x.node is given for x in reader.reads()):
-                    if i > maker or (isinstance(item, Kernel) and i == maker and not reads_before(item, reader, given, made)):
+                    if (
+                        i > maker
+                        or (i != maker and self.steps[i] == self.steps[maker])
+                        or (isinstance(item, Kernel) and i == maker and not reads_before(item, reader, given, made))
+                    ):
                         return False
         return True
 

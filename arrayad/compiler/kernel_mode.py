@@ -50,16 +50,26 @@ def with_longer_rows(kernel: Kernel) -> Kernel:
     return longer
 
 
-def write_kernel(kernel: Kernel, in_memory: set[Node], parts: int) -> Text:
-    """The text of a kernel, in the mode that suits it."""
+def in_mode(kernel: Kernel) -> tuple[Kernel, bool]:
+    """The kernel with the rows that it is written with, and whether these are the vector."""
     flat = collapsed(kernel)
     if flat and len(kernel.prefix) > 1:
         kernel = in_one_axis(kernel)
     inner = [Member(node, kernel.prefix, kernel.rows).inner for node in kernel.members]
     longest = max(map(math.prod, inner))
-    lanes = kernel.rows >= 8 and longest <= LONGEST_ROW and sum(map(math.prod, inner)) <= MOST_UNROLLED
-    if flat and lanes:
+    if flat and kernel.rows >= 8 and longest <= LONGEST_ROW and sum(map(math.prod, inner)) <= MOST_UNROLLED:
+        return kernel, True
+    return (with_longer_rows(kernel) if longest == 1 and kernel.rows > 1 else kernel), False
+
+
+def rows_of(kernel: Kernel) -> int:
+    """The rows that a kernel is written with."""
+    return in_mode(kernel)[0].rows
+
+
+def write_kernel(kernel: Kernel, in_memory: set[Node], parts: int) -> Text:
+    """The text of a kernel, in the mode that suits it."""
+    kernel, is_vector = in_mode(kernel)
+    if is_vector:
         return LaneText(kernel, in_memory, parts).write()
-    if longest == 1 and kernel.rows > 1:
-        kernel = with_longer_rows(kernel)
     return RowText(kernel, in_memory, min(parts, kernel.rows)).write()

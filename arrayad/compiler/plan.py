@@ -47,9 +47,19 @@ class Arena:
 
 
 class Plan:
-    """Where the arrays of a program lie: `offsets` in the arena, and `scratch` places of items for their own use."""
+    """Where the arrays of a program lie: `offsets` in the arena, and `scratch` places of items for their own use.
 
-    def __init__(self, items: Sequence[Item], outputs: Iterable[Node], kept: Iterable[Node], scratch: Sequence[int]) -> None:
+    `steps` tells between which first and last item of its group an item runs, itself if it is in none.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        outputs: Iterable[Node],
+        kept: Iterable[Node],
+        scratch: Sequence[int],
+        steps: Sequence[tuple[int, int]],
+    ) -> None:
         self.outputs = set(outputs)
         kept = set(kept)
         maker: dict[Node, int] = {}
@@ -73,10 +83,13 @@ class Plan:
         self.offsets: dict[Node, int] = {}
         self.scratch: dict[int, int] = {}
         for i, item in enumerate(items):
-            arena.forget(i)
+            first, stop = steps[i]
+            arena.forget(first)
             if scratch[i]:
-                self.scratch[i] = arena.place(scratch[i], i, i)
+                self.scratch[i] = arena.place(scratch[i], first, stop)
             for node in item.members if isinstance(item, Kernel) else item.parts:
                 if node in self.in_memory and node not in self.outputs:
-                    self.offsets[node] = arena.place(node.nbytes, i, last[node])
+                    self.offsets[node] = arena.place(
+                        node.nbytes, first, max(last[node], steps[min(last[node], len(items) - 1)][1])
+                    )
         self.size = arena.size
