@@ -110,17 +110,21 @@ class Product(Code):
             places.append(f"b{k_} + {index_text(0, terms)}")
         lines = [
             "    void *const *b = context;",
+            *writer.program.table_of(3),
             *(f"    {kind} *b{k_} = b[{k_}];" for k_ in range(3)),
             f"    for (int64_t at = part * {chunk}; at < {size} && at < (part + 1) * {chunk}; ++at) {{",
             *first,
             *(f"        (void)i{axis};" for axis in range(len(lead))),
-            f"        matmul_{self.suffix}({m}, {n}, {k}, {steps(places[0], a.view)}, {steps(places[1], b.view)}, {places[2]}, {n}, 1, 0, 0);",
+            f"        matmul_{self.suffix}({m}, {n}, {k}, {steps(places[0], a.view)}, {steps(places[1], b.view)}, "
+            f"{places[2]}, {n}, 1, 0, 0);",
             "    }",
         ]
         function = writer.program.function("products", lines)
+        dynamic = writer.program.dynamic
+        pointers = [*pointers, "table"] if dynamic else pointers
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
-        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 else f"{function}(b, 0);")
+        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 or dynamic else f"{function}(b, 0);")
         writer.close()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrayad.compiler import expansions, rules  # noqa: F401  they declare how rows are lowered
 from arrayad.compiler.calls import HostCall
+from arrayad.compiler.dynamic import OPTIONS, Family
 from arrayad.compiler.emit import emit
 from arrayad.compiler.ir import Call
 from arrayad.compiler.loading import program_of
@@ -37,6 +38,11 @@ def np_aval(x: Any) -> Any:
     return np.asarray(found) if is_weak(found) else found
 
 
+def learn(tape: Tape, family: Family) -> None:
+    """Let a family know of a tape for which no program is needed yet."""
+    family.learn(emit(lower(simplify(tape, reorder=True)), dynamic=True)[0])
+
+
 def block_of_memory(size: int) -> np.ndarray[Any, Any]:
     """So many bytes, aligned to a cache line."""
     raw = np.zeros(size + ALIGNMENT, np.uint8)
@@ -47,10 +53,10 @@ def block_of_memory(size: int) -> np.ndarray[Any, Any]:
 class Executable:
     """A compiled tape."""
 
-    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None) -> None:
+    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None, family: Family | None = None) -> None:
         self.tape = simplify(tape, reorder=True)
         block = lower(self.tape)
-        self.source, program, self.arena_size = emit(block, donations)
+        self.source, program, self.arena_size = emit(block, donations, family is not None)
         self.report = program.report
         self.conditions = program.conditions
         self.donations = program.donations
@@ -61,8 +67,12 @@ class Executable:
             native.give_python()
             native.CALLBACKS[self.number] = self.call_back
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
-        self.constants = [np.array([self.number]), *(node.array for node in program.constants)]
-        self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
+        table: list[int] = []
+        if family is None:
+            self.program = program_of(self.source, OPTIONS)
+        else:
+            self.program, table = family.load(self.source)
+        self.constants = [np.array([self.number, *table]), *(node.array for node in program.constants)]
         self.arenas = [block_of_memory(self.arena_size)]  # of several threads that call at once, each takes one of its own
         self.call = self.written()
 
