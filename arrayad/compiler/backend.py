@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from arrayad.compiler.any_size import DynamicError as DynamicError
+from arrayad.compiler.any_size import Sizes, any_size
 from arrayad.compiler.executable import Executable
 from arrayad.compiler.lower import UnsupportedError
 from arrayad.compiler.replaying import Replay
@@ -19,16 +21,11 @@ from arrayad.errors import ArrayadError, user_stacklevel
 from arrayad.readers.simplify import simplify
 from arrayad.tracing import Tape
 
-Sizes = Mapping[str, int]
 Runs = Callable[..., list[Any]]
 
 
 class NoCompilerError(ArrayadError, RuntimeError):
     """There is no compiler, or none that works; the message says what was tried."""
-
-
-class DynamicError(ArrayadError, RuntimeError):
-    """One executable does not do for all sizes; each has its own."""
 
 
 def compiled(tape: Tape, donations: Mapping[int, int]) -> Runs:
@@ -47,7 +44,7 @@ def compiled(tape: Tape, donations: Mapping[int, int]) -> Runs:
 BACKEND: Callable[[Tape, Mapping[int, int]], Runs] = compiled
 """Makes an executable of a tape, where `donations` says which output may be written into which input."""
 
-DYNAMIC: Callable[[Callable[[Sizes], Tape], Sizes], Runs] | None = None
+DYNAMIC: Callable[[Callable[[Sizes], Tape], Sizes], Runs] | None = any_size
 """Makes an executable for all sizes of named dimensions, given what traces the function at some; None where there is none.
 
 **Raises** `DynamicError` where the function is another at other sizes."""

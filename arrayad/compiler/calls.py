@@ -94,10 +94,11 @@ class Product(Code):
         size = math.prod(lead)
         work = 2.0 * size * m * call.operands[1].view.shape[-1] * k
         parts = min(size, MOST_PARTS) if work > STACK_ON_THREADS else 1
-        function = self.stack(writer, call, parts)
+        function, dynamic = self.stack(writer, call, parts), writer.program.dynamic
+        pointers = [*pointers, "table"] if dynamic else pointers
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
-        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 else f"{function}(b, 0);")
+        writer.line(f"run_parts(host, {function}, b, {parts});" if parts > 1 or dynamic else f"{function}(b, 0);")
         writer.close()
 
     def stack(self, writer: Any, call: Call, parts: int) -> str:
@@ -122,6 +123,7 @@ class Product(Code):
             places.append(f"b{k_} + {index_text(0, terms)}")
         lines = [
             "    void *const *b = context;",
+            *writer.program.table_of(3),
             *(f"    {kind} *b{k_} = b[{k_}];" for k_ in range(3)),
             f"    for (int64_t at = part * {chunk}; at < {size} && at < (part + 1) * {chunk}; ++at) {{",
             *first,

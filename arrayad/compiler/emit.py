@@ -33,6 +33,11 @@ PART = 10_000.0
 
 MOST_PARTS = 64
 
+TABLE_MARK = "    /* numbers of this size */\n"
+"""Where, in programs for several sizes, a function may take numbers from the table (see `arrayad.compiler.dynamic`)."""
+
+TABLE = "    const int64_t *table = (const int64_t *)constants[0] + 1;\n    (void)table;\n" + TABLE_MARK
+
 WEIGHTS = {"M(": 2.0, "NAME(": 3.0}
 
 
@@ -53,7 +58,8 @@ class Function:
 class Program:
     """The text of a program and what is needed to run it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dynamic: bool = False) -> None:
+        self.dynamic = dynamic
         self.functions: list[str] = []
         self.by_text: dict[str, str] = {}
         self.bodies: dict[int, Function] = {}
@@ -69,6 +75,11 @@ class Program:
         self.is_timed = False
         self.is_alone = False
         """Whether it is without a host that lends it products of matrices."""
+
+    def table_of(self, place: int) -> list[str]:
+        """The lines by which a kernel takes the table, where there is one, from this place of its context."""
+        found = [f"    const int64_t *table = b[{place}];", "    (void)table;", TABLE_MARK[:-1]]
+        return found if self.dynamic else []
 
     def function(self, name: str, lines: Sequence[str], about: str = "") -> str:
         """A kernel's function, with what it is about in a comment; the one that is there if its text is the same."""
@@ -97,7 +108,7 @@ class Writer:
         kept = [condition.read.node for condition in block.conditions]
         self.items = schedule([*block.outputs, *kept])
         checked = self.check_places()
-        self.groups = [] if program.is_timed else groups(self.items, checked)
+        self.groups = [] if program.is_timed or program.dynamic else groups(self.items, checked)
         self.steps = [(i, i) for i in range(len(self.items))]
         for group in self.groups:
             self.steps[group.start : group.stop] = [(group.start, group.stop - 1)] * (group.stop - group.start)
@@ -180,7 +191,7 @@ class Writer:
             text = "\n".join(writer.write())
             self.program.functions.append(
                 f"static int {found.name}(const struct arrayad_host *host, void *const *constants, void *const *buffers)\n"
-                f"{{\n    (void)host;\n    (void)constants;\n{text}\n    return 0;\n}}\n"
+                f"{{\n    (void)host;\n    (void)constants;\n{TABLE if self.program.dynamic else ''}{text}\n    return 0;\n}}\n"
             )
         return found
 
@@ -319,9 +330,11 @@ class Writer:
             f"(void *)(arena + {base + folds[buffer.node]})" if buffer.parts else f"(void *)({self.name(buffer.node)})"  # type: ignore[index]
             for buffer in text.buffers
         ]
+        if self.program.dynamic:
+            pointers.append("(void *)table")
         self.open("")
         self.line(f"void *b[] = {{{', '.join(pointers)}}};")
-        if text.parts > 1:
+        if text.parts > 1 or self.program.dynamic:
             self.line(f"run_parts(host, {function}, b, {text.parts});")
         else:
             self.line(f"{function}(b, 0);")
@@ -340,7 +353,7 @@ class Writer:
         self.line(f"const {kind} *f = (const void *)({where});")
         self.open(f"for (int64_t k = 0; k < {width}; ++k)")
         self.line(f"{value_type(node.dtype)} total = f[k];")
-        if parts > 1:
+        if parts > 1 or self.program.dynamic:
             self.line(
                 f"for (int64_t part = 1; part < {parts}; ++part) total = {combined(node, 'total', f'f[part * {width} + k]')};"
             )
@@ -349,8 +362,8 @@ class Writer:
         self.close()
 
     def declarations(self, text: Text) -> list[str]:
-        lines = ["    void *const *b = context;"] if text.buffers else ["    (void)context;"]
-        lines.append("    (void)part;")
+        lines = ["    void *const *b = context;", "    (void)b;", "    (void)part;"]
+        lines += self.program.table_of(len(text.buffers))
         for k, buffer in enumerate(text.buffers):
             lines.append(f"    {c_type(buffer.node.dtype)} *b{k} = b[{k}];")
         return lines
@@ -425,9 +438,11 @@ def reads_before(kernel: Kernel, reader: Node, given: Node, made: Node) -> bool:
     return loop[reader] <= loop[made] and kernel.members.index(reader) <= kernel.members.index(made)
 
 
-def emit(block: Block, donated: Mapping[int, int] | None = None, *, is_timed: bool = False) -> tuple[str, Program, int]:
-    """The C text of a block, what belongs to it, and the bytes of its arena."""
-    program = Program()
+def emit(
+    block: Block, donated: Mapping[int, int] | None = None, dynamic: bool = False, *, is_timed: bool = False
+) -> tuple[str, Program, int]:
+    """The C text of a block, what belongs to it, and the bytes of its arena; `dynamic`: it may take numbers from a table."""
+    program = Program(dynamic)
     program.is_timed = is_timed
     writer = Writer(program, block)
     lines = writer.write()
@@ -438,6 +453,7 @@ def emit(block: Block, donated: Mapping[int, int] | None = None, *, is_timed: bo
         "    (void)constants;",
         "    (void)host;",
         *(f"    multiply_{suffix} = host->multiply_{suffix};" for _, suffix in sorted(program.pasted)),
+        *([TABLE[:-1]] if dynamic else []),
         *lines,
     ]
     head = [*([CLOCK] if is_timed else []), PREAMBLE, HOST, *([TIMES] if is_timed else [])]

@@ -11,6 +11,7 @@ import numpy as np
 
 from arrayad.compiler import expansions, rules  # noqa: F401  they declare how rows are lowered
 from arrayad.compiler.calls import HostCall
+from arrayad.compiler.dynamic import OPTIONS, Family
 from arrayad.compiler.emit import emit
 from arrayad.compiler.ir import Call
 from arrayad.compiler.loading import program_of
@@ -37,6 +38,11 @@ def np_aval(x: Any) -> Any:
     return np.asarray(found) if is_weak(found) else found
 
 
+def learn(tape: Tape, family: Family) -> None:
+    """Let a family know of a tape for which no program is needed yet."""
+    family.learn(emit(lower(simplify(tape, reorder=True)), dynamic=True)[0])
+
+
 def block_of_memory(size: int) -> np.ndarray[Any, Any]:
     """So many bytes, aligned to a cache line."""
     raw = np.zeros(size + ALIGNMENT, np.uint8)
@@ -52,10 +58,12 @@ def prepared(tape: Tape) -> Tape:
 class Executable:
     """A compiled tape; with `is_timed`, `times` holds what each of its lines has taken so far."""
 
-    def __init__(self, tape: Tape, donations: Mapping[int, int] | None = None, is_timed: bool = False) -> None:
+    def __init__(
+        self, tape: Tape, donations: Mapping[int, int] | None = None, family: Family | None = None, is_timed: bool = False
+    ) -> None:
         self.tape = prepared(tape)
         block = lower(self.tape)
-        self.source, program, self.arena_size = emit(block, donations, is_timed=is_timed)
+        self.source, program, self.arena_size = emit(block, donations, family is not None, is_timed=is_timed)
         self.lines = program.lines
         self.conditions = program.conditions
         self.donations = program.donations
@@ -66,10 +74,15 @@ class Executable:
             native.give_python()
             native.CALLBACKS[self.number] = self.call_back
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
+        table: list[int] = []
+        if family is None:
+            self.program = program_of(self.source, OPTIONS)
+        else:
+            self.program, table = family.load(self.source)
         memory = np.zeros(1 + 2 * len(self.lines) * is_timed, np.int64)
         memory[0], self.times = self.number, memory[1:].reshape(-1, 2)
-        self.constants = [memory, *(node.array for node in program.constants)]
-        self.program = program_of(self.source, ("-DARRAYAD_SIMD",))
+        first = np.array([self.number, *table]) if table else memory
+        self.constants = [first, *(node.array for node in program.constants)]
         self.arenas = [block_of_memory(self.arena_size)]  # of several threads that call at once, each takes one of its own
         self.call = self.written()
 

@@ -6,11 +6,12 @@ arrays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from arrayad.compiler.fuse import Kernel, cut, split_axes
-from arrayad.compiler.ir import Node, Reduce
-from arrayad.compiler.text import c_type, literal
+from arrayad.compiler.ir import Map, Node, Reduce
+from arrayad.compiler.text import c_type, literal, value_type
 from arrayad.compiler.views import Shape, View, reshaped
 
 
@@ -113,6 +114,17 @@ class KernelText:
         if kind.kind == "b":
             return f"({text} != 0)"
         return f"({c_type(kind)}){text}"
+
+
+def loaded_first(node: Map, name: str, operands: Sequence[str]) -> list[tuple[int, str, str, str]]:
+    """(number, name, type, text) of operands that are read from memory before a condition is looked at.
+
+    gcc 12 makes masked loads of reads within a branch, and wrong ones where strides mix (see the tests of random programs).
+    """
+    if "?" not in node.text:
+        return []
+    kinds = [x.node.dtype if node.name == "where" and k == 0 else node.kind for k, x in enumerate(node.operands)]
+    return [(k, f"{name}l{k}", value_type(kinds[k]), text) for k, text in enumerate(operands) if "[" in text]
 
 
 def is_ordered(node: Node) -> bool:

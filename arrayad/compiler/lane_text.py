@@ -9,7 +9,7 @@ from typing import Any
 
 from arrayad.compiler.fuse import fine_box
 from arrayad.compiler.ir import Gather, Map, Node, Read, Reduce, Select, Uniform
-from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered
+from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first
 from arrayad.compiler.text import c_type, index_text, literal, substituted, value_type, zero_of
 from arrayad.compiler.views import Shape, View
 
@@ -246,6 +246,10 @@ class LaneText(KernelText):
                 self.read(x, view, index, node.kind if not (node.name == "where" and k == 0) else x.node.dtype)
                 for k, (x, view) in enumerate(zip(node.operands, views, strict=True))
             ]
+            tail = "".join(f"_{i}" for i in index)
+            for number, name, kind, text in loaded_first(node, f"{self.names[node]}{tail}", operands):
+                self.statements.append((name, kind, text))
+                operands[number] = name
             text = substituted(node.text, node.kind, operands)
             if node.text == "x" and node.kind == node.dtype and VARIABLE.fullmatch(text):
                 self.known[node, index] = text

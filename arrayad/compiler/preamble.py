@@ -34,7 +34,7 @@ PREAMBLE = """\
 RUN = """
 static inline void run_parts(const struct arrayad_host *host, void (*body)(void *, int64_t), void *context, int64_t parts)
 {
-    if (host->parallel_for && host->threads > 1)
+    if (parts > 1 && host->parallel_for && host->threads > 1)
         host->parallel_for(body, context, parts);
     else
         for (int64_t part = 0; part < parts; ++part)

@@ -9,7 +9,7 @@ from typing import Any
 
 from arrayad.compiler.fuse import Kernel, Ranges, fine_box
 from arrayad.compiler.ir import Gather, Map, Node, Read, Reduce, Select, Uniform
-from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered
+from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first
 from arrayad.compiler.text import c_type, index_text, literal, substituted, value_type, zero_of
 from arrayad.compiler.views import Shape, View, contiguous
 
@@ -350,6 +350,9 @@ class RowText(KernelText):
                 self.read(x, view, node.kind if not (node.name == "where" and k == 0) else x.node.dtype)
                 for k, (x, view) in enumerate(zip(node.operands, views, strict=True))
             ]
+            for k, name, kind, text in loaded_first(node, self.names[node], operands):
+                self.line(f"const {kind} {name} = {text};")
+                operands[k] = name
             text = substituted(node.text, node.kind, operands)
             if node.text == "x" and node.kind == node.dtype:
                 self.known[node] = text

@@ -20,7 +20,7 @@ from arrayad.compiler.capturing import Capture, Input, is_number
 from arrayad.compiler.dimensions import Dimensions, resized
 from arrayad.compiler.executable import Executable
 from arrayad.compiler.replaying import Replay
-from arrayad.compiler.watching import GIVEN, Place, Walk
+from arrayad.compiler.watching import GIVEN, SCALARS, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
 from arrayad.errors import CompileError
 from arrayad.primitives.picking import pick
@@ -210,10 +210,22 @@ class Run:
             self.undo()
             raise
 
+    def described(self) -> tuple[Any, ...]:
+        """What is made of the outputs at each call: expressions, and the constants in them."""
+        constants = [(name, described(x)) for name, x in self.writer.scope.items() if name.startswith("c") and name[1:].isdigit()]
+        return self.result, tuple(self.writer.lines), tuple(constants)
+
     def undo(self) -> None:
         """Put everything back as it was."""
         self.capture.restore()
         undo(self.walk)
+
+
+def described(x: Any) -> Any:
+    """A constant, as it is compared between sizes."""
+    if isinstance(x, np.ndarray):
+        return x.dtype, x.shape, x.tobytes()
+    return type(x), repr(x) if isinstance(x, SCALARS) else id(x) if callable(x) else ""
 
 
 def specialised(request: Request, lock: Any, background: bool) -> tuple[Specialisation, Any]:
@@ -261,11 +273,16 @@ def any_size(request: Request) -> Any:
     if backend.DYNAMIC is None or not sizes or min(sizes.values()) < 2:
         return None
 
+    first: list[Any] = []
+
     def make_tape(sizes: Mapping[str, int]) -> Tape:
         run = Run(request.at(sizes))
         run.undo()
         if run.writer.followed:
             raise DynamicError("[compile] the result may be differentiated by the leaves that it comes from")
+        first.append(run.described())
+        if first[0] != first[-1]:
+            raise DynamicError("[compile] the function returns or assigns something else at other sizes")
         return run.tape
 
     try:

@@ -19,6 +19,7 @@ def private_cache(tmp_path, monkeypatch):
 def replayed(monkeypatch):
     """Programs run by the prebuilt kernels, for tests of what stands before them."""
     monkeypatch.setattr(backend, "BACKEND", Replay)
+    monkeypatch.setattr(backend, "DYNAMIC", None)
 
 
 def pytest_collection_modifyitems(items):
