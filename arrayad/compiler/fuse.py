@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from arrayad.compiler.ir import Call, Constant, Gather, Given, Map, Node, Part, Read, Reduce, Select, Uniform, in_order
 from arrayad.compiler.views import Shape, View, contiguous, prefixes, refinement
 
-MOST_MEMBERS = 160
-"""Members of a kernel: what a C compiler still allots registers to in linear time."""
+MOST_MEMBERS, FEW_MEMBERS = 160, 48
+"""Members of a kernel: fewer save the C compiler time, which grows faster than they do, and cost nothing where arrays are small."""
 
 SMALL = 1 << 13
 """Elements up to which a kernel may be a single row."""
@@ -165,9 +165,9 @@ class Kernel:
 
     def takes(self, node: Node) -> int:
         """With how many rows the node could join; 0 if it cannot."""
-        if len(self.members) >= MOST_MEMBERS:
-            return 0
         largest = max(self.largest, math.prod(node.space))
+        if len(self.members) >= (FEW_MEMBERS if largest <= SMALL else MOST_MEMBERS):
+            return 0
         own = set(prefixes(node.space))
         found = sorted(own | {self.rows}, reverse=True)
         for rows in found:
