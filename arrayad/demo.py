@@ -1,4 +1,4 @@
-"""`python -m arrayad demo`: train a small network on handwritten digits, and compare its gradient with differences.
+"""`python -m arrayad demo`: train a network on handwritten digits by compiled steps, and compare its gradient with differences.
 
 The data are scikit-learn's 1,797 images of 8 by 8 pixels.  Needs the extra `arrayad[demo]`.
 """
@@ -6,7 +6,9 @@ The data are scikit-learn's 1,797 images of 8 by 8 pixels.  Needs the extra `arr
 from __future__ import annotations
 
 import argparse
+import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels, nn, optim
+from arrayad.compiler.compile import compile
+from arrayad.compiler.toolchain import toolchain, why_no_toolchain
 from arrayad.data import Batches, stratified_split
 from arrayad.functions.creation import asarray, tensor
 from arrayad.modes import no_grad
@@ -32,6 +36,9 @@ WEIGHT_DECAY = 0.1
 LABEL_SMOOTHING = 0.1
 PIXEL_NOISE = 0.1
 """The standard deviation of what is added to the pixels in training, which run from 0 to 1."""
+
+TIMED_EPOCHS = 20
+"""How many epochs steps are timed in, eager and compiled ones in turns; one before them is not counted."""
 
 COMPARED = 16
 """How many images the gradient is compared on: each parameter costs two evaluations on them."""
@@ -54,12 +61,26 @@ class Training:
     """What became of a training run: the trained model, and loss and accuracy after each epoch, on both parts."""
 
     model: nn.Module
+    is_compiled: bool = True
     steps: int = 0
     seconds: float = 0.0
     train_loss: list[float] = field(default_factory=list)
     test_loss: list[float] = field(default_factory=list)
     train_accuracy: list[float] = field(default_factory=list)
     test_accuracy: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Speeds:
+    """What a step takes, eager and compiled, both in one run: the median over epochs; and how far their losses are apart."""
+
+    steps: int
+    eager_seconds: float
+    compiled_seconds: float
+    first_seconds: float
+    """What the compiled steps' first epoch took beyond the others: tracing, and the compiler or its cache."""
+    difference: float
+    """The largest difference of two losses, relative to the loss."""
 
 
 @dataclass
@@ -116,31 +137,72 @@ def make_model(rng: Generator) -> nn.Sequential:
 # --- training ----------------------------------------------------------------------------------------------------------
 
 
-def train(digits: Digits, epochs: int, rng: Generator, progress: Callable[[range], Any] = iter) -> Training:
+class Trainer:
+    """A network, its optimiser, its batches, and the step that trains it, compiled or not; all drawn from one generator."""
+
+    def __init__(self, digits: Digits, rng: Generator, is_compiled: bool) -> None:
+        model_rng, batch_rng, noise_rng = rng.split(3)
+        self.model = model = make_model(model_rng)
+        self.optimizer = optimizer = optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self.batches = Batches(digits.train_images, digits.train_labels, batch_size=BATCH, rng=batch_rng)
+
+        def step(images: Tensor, labels: Tensor) -> Tensor:
+            optimizer.zero_grad()
+            noisy = images + noise_rng.normal(0.0, PIXEL_NOISE, images.shape, images.dtype)
+            loss = functional.cross_entropy(model(noisy), labels, label_smoothing=LABEL_SMOOTHING)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        self.step: Callable[[Tensor, Tensor], Tensor] = compile(step) if is_compiled else step
+
+    def run_epoch(self) -> list[float]:
+        """Go through the data once, and return the loss of each step."""
+        losses = [self.step(images, labels) for images, labels in self.batches]
+        return [loss.item() for loss in losses]
+
+
+def train(
+    digits: Digits, epochs: int, rng: Generator, progress: Callable[[range], Any] = iter, is_compiled: bool = True
+) -> Training:
     """Train a network with AdamW, at a rate that falls from `LEARNING_RATE` to 0 along half a cosine.
 
     `progress` goes through the epochs; a bar of tqdm's is told loss and accuracy.
     """
-    model_rng, batch_rng, noise_rng = rng.split(3)
-    run = Training(make_model(model_rng))
-    optimizer = optim.AdamW(run.model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    batches = Batches(digits.train_images, digits.train_labels, batch_size=BATCH, rng=batch_rng)
+    trainer = Trainer(digits, rng, is_compiled)
+    run = Training(trainer.model, is_compiled)
+    total = epochs * len(trainer.batches)
     started = time.perf_counter()
     bar = progress(range(epochs))
     for _ in bar:
-        for images, labels in batches:
-            optimizer.lr = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * run.steps / (epochs * len(batches))))
-            optimizer.zero_grad()
-            noisy = images + noise_rng.normal(0.0, PIXEL_NOISE, images.shape, images.dtype)
-            loss = functional.cross_entropy(run.model(noisy), labels, label_smoothing=LABEL_SMOOTHING)
-            loss.backward()
-            optimizer.step()
+        for images, labels in trainer.batches:
+            trainer.optimizer.lr = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * run.steps / total))
+            trainer.step(images, labels)
             run.steps += 1
         evaluate(run, digits)
         if hasattr(bar, "set_postfix_str"):
             bar.set_postfix_str(f"test loss {run.test_loss[-1]:.3f}, accuracy {run.test_accuracy[-1]:.1%}")
     run.seconds = time.perf_counter() - started
     return run
+
+
+def compare_speeds(digits: Digits, rng: Callable[[], Generator], epochs: int) -> Speeds:
+    """Train two networks side by side, one by eager steps and one by compiled ones, an epoch each in turns.
+
+    `rng` makes the generator that each is drawn from, in the same state both times: they start alike, and get the same data.
+    """
+    trainers = [Trainer(digits, rng(), is_compiled) for is_compiled in (False, True)]
+    seconds: list[list[float]] = [[], []]
+    losses: list[list[float]] = [[], []]
+    for _ in range(epochs + 1):
+        for trainer, spent, found in zip(trainers, seconds, losses, strict=True):
+            started = time.perf_counter()
+            found += trainer.run_epoch()
+            spent.append(time.perf_counter() - started)
+    steps = len(trainers[0].batches)
+    eager, compiled = (float(np.median(spent[1:])) for spent in seconds)
+    difference = max(abs(a - b) / abs(a) for a, b in zip(*losses, strict=True))
+    return Speeds(len(losses[0]), eager / steps, compiled / steps, seconds[1][0] - compiled, difference)
 
 
 def evaluate(run: Training, digits: Digits) -> None:
@@ -312,6 +374,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="train with so many seeds in a row, and list their accuracies")
     parser.add_argument("--epochs", type=int, default=30, help="how often the data are gone through (default 30)")
     parser.add_argument("--out", type=Path, default=Path("out"), help="the directory of the picture (default out)")
+    parser.add_argument("--eager", action="store_true", help="train without compiling the steps, and time none")
     parser.add_argument("--no-plot", action="store_true", help="write no picture")
     parser.add_argument("--no-check", action="store_true", help="do not compare the gradient with differences")
 
@@ -325,14 +388,22 @@ def run(options: argparse.Namespace) -> None:
         raise SystemExit(f"[demo] --epochs is {options.epochs}; at least 1 is needed")
     bar = optional("tqdm", "tqdm").tqdm
     optional("sklearn", "scikit-learn")
-    with one_blas_thread():
-        print(heading())
+    with one_blas_thread(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\[compile\] there is no C compiler")  # the heading says so
+        print(heading(not options.eager))
         if options.seeds > 1:
-            return print_accuracies(range(options.seed, options.seed + options.seeds), options.epochs)
+            return print_accuracies(range(options.seed, options.seed + options.seeds), options.epochs, not options.eager)
         data_rng, training_rng = default_rng(options.seed).split()
         digits = load_digits(data_rng)
-        result = train(digits, options.epochs, training_rng, lambda epochs: bar(epochs, desc="training", ncols=100))
+
+        def shown(epochs: range) -> Any:
+            return bar(epochs, desc="training", ncols=100)
+
+        result = train(digits, options.epochs, training_rng, shown, not options.eager)
         print_lines(training_lines(result, digits))
+        if not options.eager:
+            speeds = compare_speeds(digits, lambda: default_rng(options.seed).split()[1], TIMED_EPOCHS)
+            print_lines(speed_lines(speeds))
         if not options.no_check:
             images, labels = digits.train_images[:COMPARED], digits.train_labels[:COMPARED]
             compared = compare(result.model, images, labels, progress=lambda p: bar(p, desc="differences", ncols=100))
@@ -343,11 +414,18 @@ def run(options: argparse.Namespace) -> None:
         print_lines([("picture", str(path), "")])
 
 
-def heading() -> str:
-    """What runs, in one line."""
+def heading(is_compiled: bool) -> str:
+    """What runs: the kernels, and what becomes of the steps."""
     info = kernels.info()
     computes = f"C kernels for {info['isa']}, {info['threads']} threads" if info["backend"] == "c" else "NumPy kernels"
-    return f"arrayad {__version__}, {computes}; BLAS: {info['blas']}, one thread\n"
+    compiler = toolchain()
+    if not is_compiled:
+        steps = "run eagerly"
+    elif compiler is None:
+        steps = f"replayed by these kernels, for there is no C compiler: {why_no_toolchain()}"
+    else:
+        steps = f"compiled by {compiler.version}"
+    return f"arrayad {__version__}, {computes}; BLAS: {info['blas']}, one thread\nTraining steps are {steps}\n"
 
 
 def training_lines(result: Training, digits: Digits) -> Iterator[tuple[str, str, str]]:
@@ -357,8 +435,26 @@ def training_lines(result: Training, digits: Digits) -> Iterator[tuple[str, str,
     count = sum(p.size for p in result.model.parameters())
     yield "images", f"{len(digits.train_labels):,}", f"to train on; {held_out} held out, a fifth of each class"
     yield "network", " → ".join(map(str, SIZES)), f"{count:,} parameters, relu, float32"
-    yield "training", f"{result.seconds:.2f} s", f"{len(result.test_loss)} epochs, {result.steps} steps of {BATCH} images"
+    how = f"{manner(result.is_compiled)} steps of {BATCH} images"
+    yield "training", f"{result.seconds:.2f} s", f"{len(result.test_loss)} epochs, {result.steps} {how}"
     yield "test accuracy", f"{result.test_accuracy[-1]:.2%}", f"{right} of {held_out}"
+
+
+def manner(is_compiled: bool) -> str:
+    """What steps are that are to be compiled, or not."""
+    if not is_compiled:
+        return "eager"
+    return "replayed" if toolchain() is None else "compiled"
+
+
+def speed_lines(found: Speeds) -> Iterator[tuple[str, str, str]]:
+    """The lines of the table on the time of a step."""
+    how = manner(is_compiled=True)
+    yield "eager step", f"{found.eager_seconds * 1e3:.2f} ms", "with its batch; the median of epochs that took turns"
+    yield f"{how} step", f"{found.compiled_seconds * 1e3:.2f} ms", f"once made, which took {found.first_seconds:.2f} s"
+    speed_up = found.eager_seconds / found.compiled_seconds
+    agree = f"agree to {found.difference:.0e}" if found.difference else "are the same"
+    yield "speed-up", f"{speed_up:.2f}", f"the losses of all {found.steps} steps {agree}"
 
 
 def comparison_lines(found: Comparison) -> Iterator[tuple[str, str, str]]:
@@ -378,13 +474,13 @@ def print_lines(lines: Any) -> None:
     print(flush=True)
 
 
-def print_accuracies(seeds: range, epochs: int) -> None:
+def print_accuracies(seeds: range, epochs: int, is_compiled: bool) -> None:
     """Train once for each seed, and print accuracies and times."""
     print(f"{'seed':>4}  {'test accuracy':>13}  {'training':>8}")
     accuracies = []
     for seed in seeds:
         data_rng, training_rng = default_rng(seed).split()
-        result = train(load_digits(data_rng), epochs, training_rng)
+        result = train(load_digits(data_rng), epochs, training_rng, is_compiled=is_compiled)
         accuracies.append(result.test_accuracy[-1])
         print(f"{seed:>4}  {accuracies[-1]:>13.2%}  {result.seconds:>6.2f} s", flush=True)
     reached = sum(accuracy >= 0.97 for accuracy in accuracies)

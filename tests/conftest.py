@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import tempfile
 import warnings
 import zlib
 from collections.abc import Generator
@@ -26,6 +28,18 @@ hypothesis.settings.register_profile("arrayad", derandomize=True, deadline=None,
 hypothesis.settings.load_profile("arrayad")
 
 SEED = pytest.StashKey[list[int]]()
+CACHE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compiled programs go into one folder for the whole session, which the workers of xdist share, and not into the user's."""
+    if not hasattr(config, "workerinput"):
+        config.stash[CACHE] = os.environ["ARRAYAD_CACHE_DIR"] = tempfile.mkdtemp(prefix="arrayad-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if CACHE in config.stash:
+        shutil.rmtree(config.stash[CACHE], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

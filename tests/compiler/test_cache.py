@@ -416,3 +416,7 @@ def test_work_that_was_left_is_removed(private_cache):
     os.utime(private_cache / "work-file", (0, 0))
     answer(text_of(7))
     assert [path.name for path in private_cache.glob("work-*")] == ["work-new"]
+
+
+def test_the_tests_do_not_write_to_the_users_cache():
+    assert os.path.basename(cache.stats()["directory"]).startswith("arrayad-tests-")
