@@ -9,11 +9,11 @@ from arrayad.compiler.rules import (
     elementwise,
     folds,
     joining,
+    order,
     products,
+    random_bits,
     reading,
     scans,
     shape,
     writing,
 )
-
-__all__ = ["control", "elementwise", "folds", "joining", "products", "reading", "scans", "shape", "writing"]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
-from arrayad.compiler import calls
 from arrayad.compiler.ir import Read
 from arrayad.compiler.lower import Builder, rule
 from arrayad.compiler.text import C_TYPES
@@ -28,14 +24,3 @@ def truth(builder: Builder, entry: Any, x: Read, *, axis: Any) -> Read | None:
     if x.node.dtype.name not in C_TYPES:
         return None
     return builder.reduce("any" if entry.primitive.name == "reduce_any" else "all", builder.as_bool(x), axis)
-
-
-@rule("argmax", "argmin")
-def position(builder: Builder, entry: Any, x: Read, *, axis: Any) -> Read | None:
-    if x.node.dtype.name not in C_TYPES:
-        return None
-    (along,) = axis
-    shape = x.view.shape
-    sizes = (math.prod(shape[:along]), shape[along], math.prod(shape[along + 1 :]))
-    code = calls.Along(entry.primitive.name, sizes, x.node.dtype, False)
-    return builder.call(code, [builder.whole(x)], [(entry.output.shape, np.int64)])[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from arrayad.compiler import calls
+import numpy as np
+
+from arrayad.compiler.calls_axes import Scan
 from arrayad.compiler.ir import Read
 from arrayad.compiler.lower import Builder, rule
-from arrayad.compiler.text import C_TYPES
+from arrayad.compiler.rules.order import around
+from arrayad.compiler.text import C_TYPES, SUFFIX
 
 
 @rule("cumulative_sum", "cumulative_prod", "recurrence")
@@ -16,6 +18,11 @@ def running(builder: Builder, entry: Any, *xs: Read, axis: int, reverse: bool) -
     shape, dtype = entry.output.shape, entry.output.dtype
     if dtype.name not in C_TYPES or dtype.kind == "b" or any(x.node.dtype != dtype for x in xs):
         return None
-    sizes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    code = calls.Along(entry.primitive.name, sizes, dtype, reverse)
-    return builder.call(code, [builder.whole(x) for x in xs], [(shape, dtype)])[0]
+    if 0 in shape:
+        return builder.empty(shape, dtype)
+    kind = dtype if dtype.name in SUFFIX else np.dtype(np.int64)  # whole numbers wrap around as their lowest bits do
+    if kind != dtype:
+        xs = tuple(builder.map("astype", "x", kind, [x], kind) for x in xs)
+    code = Scan(entry.primitive.name, around(shape, axis), SUFFIX.get(kind.name, "i64"), len(xs), reverse)
+    (found,) = builder.call(code, [builder.whole(x) for x in xs], [(shape, kind)])
+    return found if kind == dtype else builder.map("astype", "x", dtype, [found], dtype)
