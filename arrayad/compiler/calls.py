@@ -1,7 +1,7 @@
 """Operations that are no loops of elements: products of matrices, scans along an axis, loops and branches, rows' own kernels.
 
 A code writes the C statements of a call.  `writer` is the program's (`arrayad.compiler.emit`): `pointer` gives the address of
-what an operand's view begins with, `result` that of a result, `use` pastes a helper's text, `body` writes a block as a
+what an operand's view begins with, `result` that of a result, `paste` adds a text of emitted/, `body` writes a block as a
 function of its own.
 """
 
@@ -153,21 +153,6 @@ MOST_PARTS = 64
 def steps(pointer: str, view: View) -> str:
     """A matrix as the products take it: where it begins, its step from row to row and from column to column."""
     return f"{pointer}, {view.strides[-2]}, {view.strides[-1]}"
-
-
-class Along(Code):
-    """A helper that goes along the middle axis of (outer, n, inner)."""
-
-    def __init__(self, name: str, sizes: tuple[int, int, int], dtype: Any, reverse: bool) -> None:
-        self.name, self.sizes, self.dtype, self.reverse = name, sizes, dtype, reverse
-
-    def write(self, writer: Any, call: Call) -> None:
-        writer.use(self.name, self.dtype)
-        operands = [*map(writer.pointer, call.operands), *map(writer.result, call.parts)]
-        outer, n, inner = self.sizes
-        if "arg" not in self.name:
-            operands.append(str(int(self.reverse)))
-        writer.line(f"{self.name}_{self.dtype.name}({outer}, {n}, {inner}, {', '.join(operands)});")
 
 
 class Overwrite(Code):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from arrayad.compiler.calls import HostCall
 from arrayad.compiler.fuse import Item, Kernel, is_outside, schedule
@@ -20,7 +19,7 @@ from arrayad.compiler.lower import Block, Condition
 from arrayad.compiler.outline import Line, about, line_of
 from arrayad.compiler.pasting import pasted
 from arrayad.compiler.plan import Plan
-from arrayad.compiler.preamble import CLOCK, HOST, PREAMBLE, TIMES, helper, scalar_functions
+from arrayad.compiler.preamble import CLOCK, HOST, PREAMBLE, TIMES, scalar_functions
 from arrayad.compiler.row_text import loops_of
 from arrayad.compiler.text import c_type, index_text, literal, value_type
 from arrayad.compiler.views import View, whole
@@ -63,7 +62,6 @@ class Program:
         self.functions: list[str] = []
         self.by_text: dict[str, str] = {}
         self.bodies: dict[int, Function] = {}
-        self.helpers: dict[str, str] = {}
         self.pasted: set[tuple[str, str]] = set()
         self.constants: dict[Constant, int] = {}
         self.host_calls: list[tuple[HostCall, Call]] = []
@@ -81,6 +79,11 @@ class Program:
         found = [f"    const int64_t *table = b[{place}];", "    (void)table;", TABLE_MARK[:-1]]
         return found if self.dynamic else []
 
+    @property
+    def products(self) -> set[str]:
+        """The dtypes, by suffix, in which it multiplies matrices."""
+        return {suffix for name, suffix in self.pasted if name.startswith("matmul")}
+
     def function(self, name: str, lines: Sequence[str], about: str = "") -> str:
         """A kernel's function, with what it is about in a comment; the one that is there if its text is the same."""
         text = "\n".join(lines)
@@ -93,7 +96,7 @@ class Program:
     def text(self, head: str, signature: str) -> str:
         """The whole text: what it takes from elsewhere, the functions that it needs, and the program under this signature."""
         functions = "\n".join(self.functions)
-        needed = [pasted(self.pasted, by_host=not self.is_alone), scalar_functions(functions), *self.helpers.values()]
+        needed = [pasted(self.pasted, by_host=not self.is_alone), scalar_functions(functions)]
         main = [signature, "{", *self.main, "    return 0;", "}", ""]
         return "\n".join([head, *filter(None, needed), functions, "\n".join(main)])
 
@@ -155,11 +158,6 @@ class Writer:
 
     def scratch(self, call: Call) -> str:
         return f"arena + {self.plan.scratch.get(self.items.index(call), 0)}"
-
-    def use(self, name: str, dtype: Any = None) -> None:
-        key = name if dtype is None else f"{name}_{dtype.name}"
-        if key not in self.program.helpers:
-            self.program.helpers[key] = helper(name, dtype)
 
     def paste(self, name: str, suffix: str) -> None:
         """Have a shared text in the program."""
@@ -452,7 +450,7 @@ def emit(
         f"    void *const *constants = buffers + {first};",
         "    (void)constants;",
         "    (void)host;",
-        *(f"    multiply_{suffix} = host->multiply_{suffix};" for _, suffix in sorted(program.pasted)),
+        *(f"    multiply_{suffix} = host->multiply_{suffix};" for suffix in sorted(program.products)),
         *([TABLE[:-1]] if dynamic else []),
         *lines,
     ]

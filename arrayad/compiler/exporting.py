@@ -201,7 +201,7 @@ def with_blas(text: str, interface: Interface) -> str:
 
 def whole_text(program: Program, interface: Interface, header_file: str) -> str:
     """The file: what it needs, its functions, its data, and the public function."""
-    text = "\n".join([*program.functions, *program.helpers.values(), *program.main])
+    text = "\n".join([*program.functions, *program.main])
     head = [
         interface.comment(of_source=True),
         f'#include "{header_file}"\n',
@@ -211,7 +211,7 @@ def whole_text(program: Program, interface: Interface, header_file: str) -> str:
         ctext("host.h"),
         filled(THREADS, threads=interface.macro("threads")),
         *([RUN] if "run_parts(" in text else []),
-        *([f"#ifdef {interface.macro('use_cblas')}\n#include <cblas.h>\n#endif\n"] if program.pasted else []),
+        *([f"#ifdef {interface.macro('use_cblas')}\n#include <cblas.h>\n#endif\n"] if program.products else []),
     ]
     data, pointers = [], []
     for node, number in program.constants.items():

@@ -15,6 +15,7 @@ from arrayad.compiler.calls import HostCall
 from arrayad.compiler.ir import Call, Constant, Gather, Given, Map, Node, Read, Reduce, Select, Uniform, read_of
 from arrayad.compiler.text import C_TYPES, MOVED
 from arrayad.compiler.views import Shape, broadcast, permuted, reshaped, sliced, whole
+from arrayad.primitive import TABLE
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tensor import Tensor
 from arrayad.tracing import Tape, aval_of, is_member
@@ -22,6 +23,17 @@ from arrayad.tracing import Tape, aval_of, is_member
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
 """By primitive, the function `rule(builder, entry, *operands, **params)` that gives the entry's Read, or a list of them."""
+
+
+def rule(*names: str) -> Callable[[Any], Any]:
+    """Declare the rule of the rows of these names."""
+
+    def declare(function: Any) -> Any:
+        for name in names:
+            RULES[TABLE[name]] = function
+        return function
+
+    return declare
 
 
 class Condition:
@@ -207,7 +219,7 @@ def lower(tape: Tape) -> Block:
     return Block(inputs, [builder.whole(y).node for y in outputs], builder.conditions)
 
 
-def body(builder: Builder, tape: Tape) -> Block:
+def lowered_body(builder: Builder, tape: Tape) -> Block:
     """The block of a loop's or a branch's program; its conditions would come too late."""
     inner = Builder(builder.errors)
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]

@@ -7,8 +7,8 @@
 | `multiply` | `multiply`, which computes them | each | `vectors`, `product`, `fused` |
 | `sum`, `prod`, `max`, `min` | `sum_part`, …: parts of reductions along an axis, the prebuilt kernels' | each | `axes` |
 | `argmax`, `argmin` | `argmax_part`, … | each | `max`, `min` |
-| `scans` | `cumulative_sum`, `cumulative_prod`, `recurrence` | each | |
-| `sorting` | `argsort`, `searchsorted` | each | `order` |
+| `scans` | `cumulative_sum`, `cumulative_prod`, `recurrence` | each, and i64 | |
+| `sorting` | `argsort`, `searchsorted` | each, i64 and bool | `order` |
 | `dense` | `cholesky`, `lu`, `triangular_solve`, `solve`, `inverse`, `det`, `slogdet` | each | `fused` |
 | `axes` | `struct axis_job` | none | |
 | `order` | `sort_places`, keys of numbers | none | |
@@ -63,7 +63,7 @@ MACROS = {
         ("bool", "unsigned char", "function"),
     )
 }
-"""The dtypes; those that are not real have `sorting` alone."""
+"""The dtypes; those that are not real have `sorting` alone, and i64 `scans`."""
 
 NO_MACROS = "#undef T\n#undef M\n#undef C\n#undef NAME\n"
 

@@ -1,10 +1,9 @@
-"""The C text that programs paste beside their kernels: the host, the rows' scalar functions, helpers of calls."""
+"""The C text that programs paste beside their kernels: the host, the rows' scalar functions."""
 
 from __future__ import annotations
 
 import functools
 import re
-from typing import Any
 
 import numpy as np
 
@@ -96,64 +95,6 @@ static void add_time(void *const *constants, int64_t line, int64_t start)
     found[1] += 1;
 }
 """
-
-ALONG = {
-    "cumulative_sum": """
-static void cumulative_sum_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, {T} *y, int reverse)
-{
-    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner)
-        for (int64_t j = 0; j < n; ++j)
-            for (int64_t i = 0; i < inner; ++i) {
-                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
-                y[at] = j ? y[reverse ? at + inner : at - inner] + x[at] : x[at];
-            }
-}
-""",
-    "cumulative_prod": """
-static void cumulative_prod_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, {T} *y, int reverse)
-{
-    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += n * inner)
-        for (int64_t j = 0; j < n; ++j)
-            for (int64_t i = 0; i < inner; ++i) {
-                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
-                y[at] = j ? y[reverse ? at + inner : at - inner] * x[at] : x[at];
-            }
-}
-""",
-    "recurrence": """
-static void recurrence_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *a, const {T} *b, {T} *y, int reverse)
-{
-    for (int64_t o = 0; o < outer; ++o, a += n * inner, b += n * inner, y += n * inner)
-        for (int64_t j = 0; j < n; ++j)
-            for (int64_t i = 0; i < inner; ++i) {
-                int64_t at = (reverse ? n - 1 - j : j) * inner + i;
-                y[at] = j ? a[at] * y[reverse ? at + inner : at - inner] + b[at] : b[at];
-            }
-}
-""",
-}
-EXTREME = """
-static void {which}_{name}(int64_t outer, int64_t n, int64_t inner, const {T} *x, int64_t *y)
-{
-    for (int64_t o = 0; o < outer; ++o, x += n * inner, y += inner)
-        for (int64_t i = 0; i < inner; ++i) {
-            int64_t best = 0;
-            for (int64_t j = 1; j < n && x[best * inner + i] == x[best * inner + i]; ++j) {
-                const {T} v = x[j * inner + i];
-                if (v {sign} x[best * inner + i] || v != v)
-                    best = j;
-            }
-            y[i] = best;
-        }
-}
-"""
-
-
-def helper(name: str, dtype: Any) -> str:
-    """The text of a helper, for a dtype where it is of one."""
-    if name in ("argmax", "argmin"):
-        return filled(EXTREME, which=name, name=dtype.name, T=c_type(dtype), sign=">" if name == "argmax" else "<")
-    return filled(ALONG[name], name=dtype.name, T=c_type(dtype))
 
 
 def filled(text: str, **names: str) -> str:
