@@ -15,7 +15,7 @@ from arrayad.compiler.ir import Call, Constant, Gather, Given, Map, Node, Part, 
 from arrayad.compiler.views import Shape, View, contiguous, prefixes, refinement
 
 MOST_MEMBERS, FEW_MEMBERS = 160, 48
-"""Members of a kernel: fewer save the C compiler time, which grows faster than they do, and cost nothing where arrays are small."""
+"""Members of a kernel: few where arrays are small, which costs nothing and saves the C compiler time."""
 
 SMALL = 1 << 13
 """Elements up to which a kernel may be a single row."""
