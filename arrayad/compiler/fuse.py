@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from arrayad.compiler.ir import Call, Constant, Gather, Given, Map, Node, Part, Read, Reduce, Select, Uniform, in_order
+from arrayad.compiler.ir import Call, Constant, Gather, Given, Node, Part, Read, Reduce, Select, Uniform, in_order
 from arrayad.compiler.views import Shape, View, contiguous, prefixes, refinement
 
 MOST_MEMBERS, FEW_MEMBERS = 160, 48
@@ -275,8 +275,3 @@ def joined(items: list[Item], node: Node, needed: int) -> int:
     kernel.add(node, first_rows(node))
     items.append(kernel)
     return len(items) - 1
-
-
-def is_copy(node: Node) -> bool:
-    """Whether a node is another's elements rearranged."""
-    return isinstance(node, Map) and node.text == "x" and node.kind == node.operands[0].node.dtype == node.dtype

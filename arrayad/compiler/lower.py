@@ -18,7 +18,7 @@ from arrayad.compiler.views import Shape, broadcast, permuted, reshaped, sliced,
 from arrayad.primitive import TABLE
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tensor import Tensor
-from arrayad.tracing import Tape, aval_of, is_member
+from arrayad.tracing import Tape, is_member
 
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
@@ -225,8 +225,3 @@ def lowered_body(builder: Builder, tape: Tape) -> Block:
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]
     outputs = inner.run(tape, [read_of(x) for x in inputs])
     return Block(inputs, [inner.whole(y).node for y in outputs], inner.conditions)
-
-
-def avals(operands: Sequence[Any]) -> list[Any]:
-    """The abstract values of tape operands."""
-    return [aval_of(x) for x in operands]

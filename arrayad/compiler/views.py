@@ -142,35 +142,3 @@ def prefixes(shape: Shape) -> list[int]:
     for n in shape:
         products.append(products[-1] * n)
     return products
-
-
-def indices_of(view: View, shape: Shape) -> list[tuple[int, Shape]] | None:
-    """For each axis of an array of this shape, the offset and strides of its index in the view's space.
-
-    None where the view does not go along the array's axes, as after a reshape that joins them.
-    """
-    own = contiguous(shape)
-    offsets: list[int] = []
-    rest = view.offset
-    for s in own:
-        offsets.append(rest // s if s else 0)
-        rest -= offsets[-1] * s
-    if rest:
-        return None
-    strides = [[0] * len(view.shape) for _ in shape]
-    for o, (n, step) in enumerate(zip(view.shape, view.strides, strict=True)):
-        if n == 1 or step == 0:
-            continue
-        for a, s in enumerate(own):
-            if s and step % s == 0:
-                strides[a][o] = step // s
-                break
-        else:
-            return None
-    for a, n in enumerate(shape):
-        ends = [strides[a][o] * (m - 1) for o, m in enumerate(view.shape)]
-        low = offsets[a] + sum(e for e in ends if e < 0)
-        high = offsets[a] + sum(e for e in ends if e > 0)
-        if low < 0 or high >= n:
-            return None
-    return [(offsets[a], tuple(strides[a])) for a in range(len(shape))]
