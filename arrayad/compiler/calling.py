@@ -388,7 +388,7 @@ class Writer:
         gathered = ["donate = []", *donated] if donated else []
         gathered.append(f"values = [{', '.join(map(self.value_of, inputs))}]")
         given = "values, frozenset(donate)" if donated else "values"
-        run = [*gathered, "try:", f"    outs = owner.execute({given})", "except Broken:", "    return MISS", *body]
+        run = [*gathered, "try:", f"    outs = owner.run({given})", "except Broken:", "    return MISS", *body]
         test = "\n        and ".join(test for _, test, _ in self.checks) or "True"
         steps = ["try:", f"    if not ({test}):", "        return MISS", f"except {ERRORS}:", "    return MISS", *run]
         if any(not line.startswith("r") for line in self.lines):  # it changes something, rather than only making its result

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +17,7 @@ from arrayad.compiler.dynamic import OPTIONS, Family
 from arrayad.compiler.emit import emit
 from arrayad.compiler.ir import Call
 from arrayad.compiler.loading import program_of
-from arrayad.compiler.lower import lower
+from arrayad.compiler.lower import Condition, lower
 from arrayad.compiler.plan import ALIGNMENT
 from arrayad.compiler.replaying import Broken
 from arrayad.kernels import native
@@ -68,11 +70,11 @@ class Executable:
         self.conditions = program.conditions
         self.donations = program.donations
         self.number = next(numbers)
-        self.calls = [callback(code, call) for code, call in program.host_calls]
-        self.error: BaseException | None = None
-        if self.calls:
+        self.callbacks = Callbacks([callback(code, call) for code, call in program.host_calls])
+        if program.host_calls:
             native.give_python()
-            native.CALLBACKS[self.number] = self.call_back
+            native.CALLBACKS[self.number] = self.callbacks
+            weakref.finalize(self, native.CALLBACKS.pop, self.number, None)
         self.outputs = [(y.shape, y.dtype) for y in map(np_aval, self.tape.outputs)]
         table: list[int] = []
         if family is None:
@@ -91,7 +93,8 @@ class Executable:
 
     def written(self) -> Callable[[list[Any], frozenset[int]], list[Any]]:
         """The function of a call, written for these outputs: small programs take no longer than it."""
-        scope: dict[str, Any] = {"run": self.program.run, "failed": self.failed, "new": np.empty, "pooled": empty}
+        scope: dict[str, Any] = {"run": self.program.run, "new": np.empty, "pooled": empty, "NOTHING": NOTHING}
+        scope["failed"] = functools.partial(failed, self.conditions, self.callbacks)
         scope |= {"donations": self.donations, "arenas": self.arenas, "block_of_memory": block_of_memory, "size": self.arena_size}
         outputs = [f"y{k}" for k in range(len(self.outputs))]
         lines = []
@@ -115,24 +118,35 @@ class Executable:
             scope["arena"] = self.arenas[0]
             lines.append(f"code = run({given})")
         lines += ["if code: failed(code)", "return outs"]
-        return define("call", "values, donate", lines, scope)
+        define("call", "values, donate=NOTHING", lines, scope)
+        return scope.pop("call")  # lest the function be among its own globals, a cycle
 
-    def failed(self, code: int) -> None:
-        if code < 0:
-            error, self.error = self.error, None
-            raise error or RuntimeError(f"[compile] the program failed with {code}")
-        condition = self.conditions[code - 1]
-        if condition.error is not None:
-            raise condition.error
-        raise Broken(int(condition.guard or 0))
 
-    def call_back(self, number: int, buffers: Any) -> int:
+class Callbacks:
+    """What a program calls back, and the error that one of them has raised, which must not pass through C."""
+
+    def __init__(self, calls: list[Any]) -> None:
+        self.calls = calls
+        self.error: BaseException | None = None
+
+    def __call__(self, number: int, buffers: Any) -> int:
         try:
             self.calls[number](buffers)
         except BaseException as error:  # it is raised again once C has returned
             self.error = error
             return 1
         return 0
+
+
+def failed(conditions: list[Condition], callbacks: Callbacks, code: int) -> None:
+    """Raise what a program's code says: an error of a callback, or of the first condition that does not hold."""
+    if code < 0:
+        error, callbacks.error = callbacks.error, None
+        raise error or RuntimeError(f"[compile] the program failed with {code}")
+    condition = conditions[code - 1]
+    if condition.error is not None:
+        raise condition.error
+    raise Broken(int(condition.guard or 0))
 
 
 def callback(code: HostCall, call: Call) -> Any:

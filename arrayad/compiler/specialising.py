@@ -56,13 +56,24 @@ class Specialisation:
         self.lock = lock
         self.number = 0
         self.tape: Tape
-        self.execute: Any
+        self.executable: Any = None
+        self.run: Any = None
         self.call: Callable[..., Any]
         self.writer: Writer
         self.thread: threading.Thread | None = None
         self.ends: Ends
         self.timed: tuple[Executable, int] | None = None
         """The program with clocks in it, and how many calls these have seen."""
+
+    @property
+    def execute(self) -> Any:
+        """What runs the tape."""
+        return self.executable
+
+    @execute.setter
+    def execute(self, executable: Any) -> None:
+        self.executable = executable
+        self.run = getattr(executable, "call", executable)  # without the frame of a `__call__`
 
     def start(self, donations: dict[int, int], background: bool) -> None:
         """Make the executable, or have it made while the replay runs."""
