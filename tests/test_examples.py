@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from arrayad.compiler.toolchain import toolchain
 from arrayad.kernels import native
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(toolchain() is None, reason="there is no C compiler")
+def test_a_softmax_loss_is_measured_once_its_results_are_compared():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "examples" / "softmax_loss.py")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "2 loop nests and 0 calls" in ran.stdout
+    assert float(re.search(r"([\d.]+) times as fast", ran.stdout)[1]) > 0
 
 
 @pytest.mark.slow
