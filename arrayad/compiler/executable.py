@@ -108,9 +108,9 @@ class Executable:
         if code < 0:
             error, self.error = self.error, None
             raise error or RuntimeError(f"[compile] the program failed with {code}")
-        condition = self.conditions[code - 1]
+        condition, place = self.conditions[code - 1]
         if condition.error is not None:
-            raise condition.error
+            raise condition.error(place)
         raise Broken(int(condition.guard or 0))
 
     def call_back(self, number: int, buffers: Any) -> int:
