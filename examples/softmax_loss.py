@@ -59,7 +59,9 @@ def main() -> None:
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5, atol=1e-9)
     print(compiled.report())
     slow, quick = in_turns(lambda: eager(scores, targets), lambda: compiled(scores, targets))
-    print(f"\neager {slow:,.0f} µs, compiled {quick:,.0f} µs, {slow / quick:.1f} times as fast; the first call took {first:.2f} s")
+    print(
+        f"\neager {slow:,.0f} µs, compiled {quick:,.0f} µs, {slow / quick:.1f} times as fast; the first call took {first:.2f} s"
+    )
 
 
 if __name__ == "__main__":

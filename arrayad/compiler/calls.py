@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from arrayad.compiler.ir import Call
+from arrayad.compiler.ir import Call, Part, Read
 from arrayad.compiler.text import SUFFIX, c_type, index_text
-from arrayad.compiler.views import Shape, View, contiguous
+from arrayad.compiler.views import View, contiguous
 
 
 class Code:
@@ -155,8 +155,16 @@ def steps(pointer: str, view: View) -> str:
     return f"{pointer}, {view.strides[-2]}, {view.strides[-1]}"
 
 
+def begin(writer: Any, out: Part, base: Sequence[Read]) -> None:
+    """Fill a result with a base, or with zeros where there is none."""
+    if base:
+        writer.line(f"memcpy({writer.result(out)}, {writer.pointer(base[0])}, {out.nbytes});")
+    else:
+        writer.line(f"memset({writer.result(out)}, 0, {out.nbytes});")
+
+
 class Overwrite(Code):
-    """An array of which a strided part is overwritten."""
+    """An array, the second operand or zeros, of which a strided part is overwritten."""
 
     name = "overwrite"
 
@@ -164,9 +172,9 @@ class Overwrite(Code):
         self.target = target
 
     def write(self, writer: Any, call: Call) -> None:
-        base, value = call.operands
+        value, *base = call.operands
         (out,) = call.parts
-        writer.line(f"memcpy({writer.result(out)}, {writer.pointer(base)}, {out.nbytes});")
+        begin(writer, out, base)
         writer.copy(writer.result(out), self.target, writer.pointer(value, offset=False), value.view)
 
 
@@ -185,34 +193,48 @@ class Assemble(Code):
 
 
 class Scatter(Code):
-    """Rows added up in an array of zeros, where index arrays say."""
+    """Elements written into a base, its last operand, or added up in zeros, where index arrays say.
 
-    name = "put"
+    `target` is a view of the elements' space, moved by each array times a stride; the arrays wrap once at a length.
+    """
 
-    def __init__(self, rows: int, row: int, lengths: Shape, dtype: Any) -> None:
-        self.rows, self.row, self.lengths, self.dtype = rows, row, lengths, dtype
+    def __init__(self, name: str, target: View, moves: list[tuple[int, int]]) -> None:
+        self.name, self.target, self.moves = name, target, moves
 
     def write(self, writer: Any, call: Call) -> None:
-        value, *indices = call.operands
+        value, *rest = call.operands
+        indices, base = rest[: len(self.moves)], rest[len(self.moves) :]
         (out,) = call.parts
-        kind = c_type(self.dtype)
-        writer.line(f"memset({writer.result(out)}, 0, {out.nbytes});")
-        writer.open(f"for (int64_t r = 0; r < {self.rows}; ++r)")
-        place, step = [], 1
-        for index, length in reversed(list(zip(indices, self.lengths, strict=True))):
-            k = f"({writer.pointer(index)})[r]"
-            place.append(f"{step} * ({k} < 0 ? {k} + {length} : {k})")
-            step *= length
-        writer.line(f"{kind} *to = {writer.result(out)} + ({' + '.join(place)}) * {self.row};")
-        writer.line(f"const {kind} *from = {writer.pointer(value)} + r * {self.row};")
-        writer.lines.append("SIMD()")
-        sign = "|=" if kind == "uint8_t" and self.dtype.kind == "b" else "+="
-        writer.line(f"for (int64_t k = 0; k < {self.row}; ++k) to[k] {sign} from[k];")
-        writer.close()
+        begin(writer, out, base)
+        shape = self.target.shape
+        last = max((a for index in indices for a, s in enumerate(index.view.strides) if s), default=-1)
+        writer.open("")
+        for axis in range(len(shape) + 1):
+            if axis == last + 1:
+                writer.line(f"{c_type(out.dtype)} *to = {writer.result(out)} + {self.place(writer, indices)};")
+            if axis < len(shape):
+                if axis == len(shape) - 1 and axis > last and self.target.strides[axis]:
+                    writer.lines.append("SIMD()")
+                writer.open(f"for (int64_t j{axis} = 0; j{axis} < {shape[axis]}; ++j{axis})")
+        sign = "=" if base else "|=" if out.dtype.kind == "b" else "+="
+        source = f"({writer.pointer(value, offset=False)})[{at(value.view)}]"
+        writer.line(f"to[{at(self.target)}] {sign} {source};")
+        for _ in range(len(shape) + 1):
+            writer.close()
+
+    def place(self, writer: Any, indices: Sequence[Read]) -> str:
+        """How far the arrays move what is written."""
+        terms = []
+        for index, (length, stride) in zip(indices, self.moves, strict=True):
+            k = f"(int64_t)({writer.pointer(index, offset=False)})[{at(index.view)}]"
+            wrapped = f"({k} < 0 ? {k} + {length} : {k})" if index.node.dtype.kind == "i" else k
+            terms.append(f"{stride} * {wrapped}")
+        return " + ".join(terms)
 
 
-def bytes_of(shape: Sequence[int], dtype: Any) -> int:
-    return math.prod(shape) * dtype.itemsize
+def at(view: View) -> str:
+    """The place of an element of a space, whose index is j0, j1, …"""
+    return index_text(view.offset, [(s, f"j{axis}") for axis, s in enumerate(view.strides)])
 
 
 class Scan(Code):

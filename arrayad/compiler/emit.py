@@ -65,7 +65,8 @@ class Program:
         self.pasted: set[tuple[str, str]] = set()
         self.constants: dict[Constant, int] = {}
         self.host_calls: list[tuple[HostCall, Call]] = []
-        self.conditions: list[Condition] = []
+        self.conditions: list[tuple[Condition, int]] = []
+        """For each code, from 1 on, the condition that has stopped the program, and the place of the truth."""
         self.blocks: list[Block] = []
         self.lines: list[Line] = []
         self.donations: dict[int, int] = {}
@@ -78,6 +79,10 @@ class Program:
         """The lines by which a kernel takes the table, where there is one, from this place of its context."""
         found = [f"    const int64_t *table = b[{place}];", "    (void)table;", TABLE_MARK[:-1]]
         return found if self.dynamic else []
+
+    def stops(self) -> list[tuple[int, Condition, int]]:
+        """The first code of each condition, and the number of its truths."""
+        return [(code, each, each.read.view.size) for code, (each, place) in enumerate(self.conditions, 1) if place == 0]
 
     @property
     def products(self) -> set[str]:
@@ -382,18 +387,20 @@ class Writer:
     def check(self, numbers: Sequence[int]) -> None:
         for number in numbers:
             condition = self.block.conditions[number]
-            node = condition.read.node
-            if isinstance(node, Uniform):
-                value = "1" if node.value else "0"
-            else:
-                value = f"*{self.name(node)}"
+            node, sign = condition.read.node, "!" if condition.truth else ""
             code = self.code_of(condition)
-            self.line(f"if ({'!' if condition.truth else ''}({value})) return {code};")
+            if isinstance(node, Uniform):
+                self.line(f"if ({sign}{1 if node.value else 0}) return {code};")
+            elif node.size == 1:
+                self.line(f"if ({sign}(*{self.name(node)})) return {code};")
+            else:
+                self.line(f"for (int k = 0; k < {node.size}; ++k) if ({sign}{self.name(node)}[k]) return {code} + k;")
 
     def code_of(self, condition: Condition) -> int:
-        """What the program returns where a condition does not hold."""
-        self.program.conditions.append(condition)
-        return len(self.program.conditions)
+        """What the program returns where a condition's first truth does not hold; the codes of the others follow."""
+        code = len(self.program.conditions) + 1
+        self.program.conditions += [(condition, place) for place in range(condition.read.view.size)]
+        return code
 
     # --- donated inputs -------------------------------------------------------------------------------------------
 

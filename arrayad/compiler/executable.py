@@ -138,14 +138,14 @@ class Callbacks:
         return 0
 
 
-def failed(conditions: list[Condition], callbacks: Callbacks, code: int) -> None:
+def failed(conditions: list[tuple[Condition, int]], callbacks: Callbacks, code: int) -> None:
     """Raise what a program's code says: an error of a callback, or of the first condition that does not hold."""
     if code < 0:
         error, callbacks.error = callbacks.error, None
         raise error or RuntimeError(f"[compile] the program failed with {code}")
-    condition = conditions[code - 1]
+    condition, place = conditions[code - 1]
     if condition.error is not None:
-        raise condition.error
+        raise condition.error(place)
     raise Broken(int(condition.guard or 0))
 
 

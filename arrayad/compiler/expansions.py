@@ -129,10 +129,9 @@ def check_labels(builder: Builder, entry: Any, labels: Read, classes: int, ignor
     kind = labels.node.dtype
     text = f"(x >= 0 && x < {classes}) || x == {ignored}" if kind.kind == "i" else f"x < {classes} || x == {max(ignored, 0)}"
     inside = builder.map("is_class", text, kind, [labels], np.bool_)
-    error = IndexError(
-        f"[cross_entropy] a label is no class: 0 … {classes - 1} are needed, or {ignored}, which is ignored; at {entry.location}"
-    )
-    builder.check(builder.reduce("all", inside, tuple(range(len(labels.view.shape)))), error)
+    needed = f"0 … {classes - 1} are needed, or {ignored}, which is ignored"
+    words = f"[cross_entropy] a label is no class: {needed}; at {entry.location}"
+    builder.check(builder.reduce("all", inside, tuple(range(len(labels.view.shape)))), lambda place: IndexError(words))
 
 
 RULES.update({TABLE[name]: expanded for name in EXPANSIONS})

@@ -88,14 +88,14 @@ def exported(named: Named, name: str, header_file: str, known: dict[int, Any]) -
     refuse_python(program)
     may_overwrite = writer.donations(donated)
     interface = interface_of(named, name, tape, given, order, donated, may_overwrite)
-    interface.conditions = [said(condition, tape) for condition in program.conditions]
+    interface.conditions = {code: said(condition, size, tape) for code, condition, size in program.stops()}
     interface.place_spares(writer.plan.size)
     return whole_text(program, interface, header_file), interface
 
 
 def lowered(tape: Tape, order: Sequence[int], known: dict[int, Any]) -> Block:
     """The block of a tape with some outputs, some of whose inputs are known."""
-    builder = Builder([])
+    builder = Builder()
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]
     operands = [builder.constant(np.asarray(known[i], x.dtype)) if i in known else read_of(x) for i, x in enumerate(inputs)]
     outputs = builder.run(tape, operands)
@@ -113,10 +113,11 @@ def refuse_python(program: Program) -> None:
         )
 
 
-def said(condition: Any, tape: Tape) -> str:
-    """What it means that a condition does not hold."""
+def said(condition: Any, size: int, tape: Tape) -> str:
+    """What it means that a condition, of so many truths, does not hold."""
     if condition.error is not None:
-        return f"{type(condition.error).__name__}: {condition.error}"
+        error = condition.error(0)
+        return f"{f'or one of the next {size - 1}: ' if size > 1 else ''}{type(error).__name__}: {error}"
     _, truth, place = tape.guards[condition.guard]
     return f"the branch at {place_of(place)}, where the condition was {truth} when the program was made, went the other way"
 

@@ -37,9 +37,14 @@ def rule(*names: str) -> Callable[[Any], Any]:
 
 
 class Condition:
-    """What must hold: a truth, what it has to be, and the guard, by number, or the error, if it is not."""
+    """What must hold: truths, what each has to be, and the guard, by number, or the error, if one is not.
 
-    def __init__(self, read: Read, truth: bool, guard: int | None = None, error: Exception | None = None) -> None:
+    The error is given by the place of the truth in C order.
+    """
+
+    def __init__(
+        self, read: Read, truth: bool, guard: int | None = None, error: Callable[[int], Exception] | None = None
+    ) -> None:
         self.read, self.truth, self.guard, self.error = read, truth, guard, error
 
 
@@ -53,9 +58,8 @@ class Block:
 class Builder:
     """Makes the nodes of one block."""
 
-    def __init__(self, errors: list[Exception]) -> None:
+    def __init__(self) -> None:
         self.conditions: list[Condition] = []
-        self.errors = errors
         self.location = ""
 
     # --- nodes ----------------------------------------------------------------------------------------------------
@@ -142,9 +146,8 @@ class Builder:
         """The results of an operation of its own."""
         return [read_of(part) for part in Call(code, list(operands), results, self.location).parts]
 
-    def check(self, truth: Read, error: Exception) -> None:
-        """Let the program fail, before it overwrites anything, where a truth does not hold."""
-        self.errors.append(error)
+    def check(self, truth: Read, error: Callable[[int], Exception]) -> None:
+        """Let the program fail, before it overwrites anything, where a truth does not hold: the first tells the error."""
         self.conditions.append(Condition(self.whole(truth), True, error=error))
 
     # --- programs -------------------------------------------------------------------------------------------------
@@ -213,15 +216,15 @@ def lower(tape: Tape) -> Block:
     **Raises** `UnsupportedError` for dtypes that C does not have.
     """
     check_dtypes(tape)
-    builder = Builder([])
+    builder = Builder()
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]
     outputs = builder.run(tape, [read_of(x) for x in inputs])
     return Block(inputs, [builder.whole(y).node for y in outputs], builder.conditions)
 
 
-def lowered_body(builder: Builder, tape: Tape) -> Block:
+def lowered_body(tape: Tape) -> Block:
     """The block of a loop's or a branch's program; its conditions would come too late."""
-    inner = Builder(builder.errors)
+    inner = Builder()
     inputs = [Given(x.output.shape, x.output.dtype) for x in tape.inputs]
     outputs = inner.run(tape, [read_of(x) for x in inputs])
     return Block(inputs, [inner.whole(y).node for y in outputs], inner.conditions)

@@ -10,6 +10,7 @@
 | `scans` | `cumulative_sum`, `cumulative_prod`, `recurrence` | each, and i64 | |
 | `sorting` | `argsort`, `searchsorted` | each, i64 and bool | `order` |
 | `dense` | `cholesky`, `lu`, `triangular_solve`, `solve`, `inverse`, `det`, `slogdet` | each | `fused` |
+| `cofactors` | `cofactors`, `limit_inverse` | each | `dense` |
 | `axes` | `struct axis_job` | none | |
 | `order` | `sort_places`, keys of numbers | none | |
 | `philox` | `philox_fill_uniform_f32`, … | none | |
@@ -51,6 +52,7 @@ TYPED: dict[str, tuple[str, ...]] = {
     "scans": (),
     "sorting": ("order",),
     "dense": ("fused",),
+    "cofactors": ("dense",),
 }
 """The texts for each dtype."""
 

@@ -49,7 +49,7 @@ class Interface:
 
     def __init__(self, name: str, of: str, inputs: list[Argument], outputs: list[Argument]) -> None:
         self.name, self.of, self.inputs, self.outputs = name, of, inputs, outputs
-        self.conditions: list[str] = []
+        self.conditions: dict[int, str] = {}
         self.spares: dict[int, int] = {}
         self.size = 0
 
@@ -108,7 +108,7 @@ class Interface:
         ]
         lines += [
             f"#define {self.macro(f'stopped_{number}')} {number} /* {comment(text)[:SHOWN]} */"
-            for number, text in enumerate(self.conditions, 1)
+            for number, text in self.conditions.items()
         ]
         return [*lines, ""]
 

@@ -70,11 +70,15 @@ def passed_vjp(needed: Any, ct: Any, y: Any, x: Any, *others: Any, **params: Any
 
 def explained_failure(kernel: Callable[..., Any], name: str, trouble: str, *stacks: Any) -> LinAlgError:
     """The error that tells which matrix of a stack it is that `kernel` fails at."""
-    lead = stacks[0].shape[:-2]
-    for index in np.ndindex(lead):
+    for index in np.ndindex(stacks[0].shape[:-2]):
         try:
             kernel(*(x[index] for x in stacks))
         except np.linalg.LinAlgError:
-            place = f"matrix {list(index)} of the stack " if lead else ""
-            return LinAlgError(f"[{name}] {place}x is {describe(stacks[0])}: {trouble}")
-    return LinAlgError(f"[{name}] x is {describe(stacks[0])}: {trouble}")
+            return failure_at(index, name, trouble, stacks[0])
+    return failure_at((), name, trouble, stacks[0])
+
+
+def failure_at(index: tuple[int, ...], name: str, trouble: str, stack: Any) -> LinAlgError:
+    """The error that says what is wrong with the matrix of a stack that has this index."""
+    place = f"matrix {list(index)} of the stack " if index else ""
+    return LinAlgError(f"[{name}] {place}x is {describe(stack)}: {trouble}")

@@ -6,6 +6,7 @@ It returns a Read, a list of them for several results, or None where only the ro
 
 from arrayad.compiler.rules import (
     control,
+    dense,
     elementwise,
     folds,
     joining,

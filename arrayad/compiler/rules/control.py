@@ -23,7 +23,7 @@ def checkpoint(builder: Builder, entry: Any, *operands: Read, body: Any, again: 
 
 @rule("scan")
 def scan(builder: Builder, entry: Any, *operands: Read, body: Any, schedule: Any, **params: Any) -> list[Read]:
-    block = lowered_body(builder, body.tape)
+    block = lowered_body(body.tape)
     code = calls.Scan(block, **params)
     return builder.call(code, [builder.whole(x) for x in operands], [(y.shape, y.dtype) for y in entry.output])
 
@@ -32,12 +32,12 @@ def scan(builder: Builder, entry: Any, *operands: Read, body: Any, schedule: Any
 def while_loop(
     builder: Builder, entry: Any, *operands: Read, condition: Any, body: Any, captures: int, checkpoint: Any
 ) -> list[Read]:
-    code = calls.While(lowered_body(builder, condition.tape), lowered_body(builder, body.tape), captures)
+    code = calls.While(lowered_body(condition.tape), lowered_body(body.tape), captures)
     return builder.call(code, [builder.whole(x) for x in operands], [(y.shape, y.dtype) for y in entry.output])
 
 
 @rule("switch")
 def switch(builder: Builder, entry: Any, index: Read, *operands: Read, branches: Any) -> list[Read]:
     index = builder.whole(builder.map("astype", "x", np.int64, [index], np.int64))
-    code = calls.Switch([lowered_body(builder, branch.tape) for branch in branches])
+    code = calls.Switch([lowered_body(branch.tape) for branch in branches])
     return builder.call(code, [index, *map(builder.whole, operands)], [(y.shape, y.dtype) for y in entry.output])

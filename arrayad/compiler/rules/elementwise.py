@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from arrayad.compiler.ir import Constant, Read
+from arrayad.compiler.ir import Constant, Read, Uniform
 from arrayad.compiler.lower import RULES, Builder, rule
-from arrayad.compiler.text import C_TYPES
+from arrayad.compiler.text import C_TYPES, SUFFIX
 from arrayad.elementwise import Elementwise
 from arrayad.primitive import TABLE
 from arrayad.shaped import is_weak
@@ -27,6 +27,8 @@ WHOLE_NUMBERS = {
     "bitwise_or": "x1 | x2",
     "bitwise_xor": "x1 ^ x2",
     "bitwise_invert": "~x",
+    "bitwise_left_shift": "((uint64_t)x2 < 8 * sizeof(T) ? (T)((uint64_t)x1 << x2) : 0)",
+    "bitwise_right_shift": "((uint64_t)x2 < 8 * sizeof(T) ? x1 >> x2 : x1 < 0 ? -1 : 0)",
     "floor": "x",
     "ceil": "x",
     "trunc": "x",
@@ -52,6 +54,7 @@ ANY_TYPE = {
     "isinf": "x - x != C(0.0) && x == x",
     "isfinite": "x - x == C(0.0)",
     "signbit": "signbit(x) != 0",
+    "sinc": "NAME(sinc)(x)",
 }
 """The C text of rows that have none of their own."""
 
@@ -120,6 +123,35 @@ def cast(builder: Builder, entry: Any, x: Read, *, dtype: Any) -> Read | None:
 @rule("real")
 def real(builder: Builder, entry: Any, x: Read) -> Read | None:
     return None if x.node.dtype.kind == "c" else x
+
+
+@rule("imag")
+def imag(builder: Builder, entry: Any, x: Read) -> Read | None:
+    if x.node.dtype.kind == "c":
+        return None
+    return builder.broadcast(builder.number(0, entry.output.dtype), entry.output.shape)
+
+
+@rule("magnitude")
+def magnitude(builder: Builder, entry: Any, x: Read) -> Read | None:
+    """That of real numbers, as abs."""
+    dtype = x.node.dtype
+    text = text_of(TABLE["abs"], dtype)
+    if text is None or entry.output.dtype != dtype:
+        return None
+    return builder.map("abs", text, dtype, [x], dtype)
+
+
+@rule("sinc_derivative")
+def sinc_derivative(builder: Builder, entry: Any, order: Any, x: Any) -> Read | None:
+    """Where the order is known to be 0 or 1."""
+    if isinstance(order, Read) and isinstance(order.node, Uniform):
+        order = order.node.value
+    dtype = entry.output.dtype
+    if isinstance(order, Read) or order not in (0, 1) or is_weak(x) or dtype.name not in SUFFIX:
+        return None
+    text = "NAME(sinc_slope)(x)" if order else "NAME(sinc)(x)"
+    return builder.broadcast(builder.map("sinc_derivative", text, dtype, [x], dtype), entry.output.shape)
 
 
 @rule("identity", "stop_gradient", "conj")

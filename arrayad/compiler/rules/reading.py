@@ -12,7 +12,7 @@ from arrayad.compiler.ir import Constant, Read, Uniform
 from arrayad.compiler.lower import Builder, rule
 from arrayad.compiler.rules.joining import PIECES, chained
 from arrayad.compiler.text import C_TYPES
-from arrayad.compiler.views import View
+from arrayad.compiler.views import View, settled
 from arrayad.primitives.indexing import ARRAY, layout
 from arrayad.shaped import Shaped
 
@@ -79,20 +79,33 @@ def known_runs(x: Read, arrays: Sequence[Read], index: Any) -> tuple[int, list[s
 
 
 def gathered(builder: Builder, entry: Any, x: Read, arrays: Sequence[Read], index: Any) -> Read | None:
-    """An index with arrays: the arrays' axes, together in front or in place, and a view of the source for the rest."""
+    """Elements of the source from where arrays say."""
     shape = entry.output.shape
     if x.node.dtype.name not in C_TYPES or any(array.node.dtype.kind not in "iu" for array in arrays):
         return None
-    parts = full_index(index, len(x.view.shape))
+    space, moved = spread(builder, entry, x.view, arrays, index, shape)
+    if math.prod(shape) == 0:
+        return builder.empty(shape, x.node.dtype)
+    return builder.gather(Read(x.node, space), moved, shape)
+
+
+def spread(
+    builder: Builder, entry: Any, view: View, arrays: Sequence[Read], index: Any, shape: Any
+) -> tuple[View, list[tuple[Read, int, int]]]:
+    """An array as an index with arrays sees it: a view of the selection's space, moved by each array times a stride.
+
+    The arrays' axes stand together in front or in place, the others are a view of the array's.  Each array comes with the length
+    of its axis, and broadcasts to the space.
+    """
+    parts = full_index(index, len(view.shape))
     advanced = [i for i, part in enumerate(parts) if part is ARRAY or isinstance(part, int | np.integer)]
     shapes = [Shaped(array.view.shape, array.node.dtype) for array in arrays]
-    together = layout(index, shapes, [False] * len(arrays), len(x.view.shape)).together
+    together = layout(index, shapes, [False] * len(arrays), len(view.shape)).together
     common = np.broadcast_shapes(*(array.view.shape for array in arrays))
     rest = iter(arrays)
-    view, offset, axis = x.view, x.view.offset, 0
+    offset, axis, before = view.offset, 0, 0
     strides: list[int] = []
     indices: list[tuple[Read, int, int]] = []
-    before = 0
     for i, part in enumerate(parts):
         if part is None:
             strides.append(0)
@@ -110,22 +123,17 @@ def gathered(builder: Builder, entry: Any, x: Read, arrays: Sequence[Read], inde
                 offset += (int(part) % view.shape[axis]) * view.strides[axis]
             axis += 1
     lead, tail = strides[:before], strides[before:]
-    placed = (*lead, *(0,) * len(common), *tail)
-    space = View(shape, offset, tuple(s if n != 1 else 0 for n, s in zip(shape, placed, strict=True)))
     moved = []
     for array, length, stride in indices:
-        ones = builder.reshape(array, (*array.view.shape, *(1,) * len(tail)))
         checked(builder, entry, array, length)
-        moved.append((ones, length, stride))
-    if math.prod(shape) == 0:
-        return builder.constant(np.zeros(shape, x.node.dtype))
-    return builder.gather(Read(x.node, space), moved, shape)
+        moved.append((builder.reshape(array, (*array.view.shape, *(1,) * len(tail))), length, stride))
+    return settled(shape, offset, (*lead, *(0,) * len(common), *tail)), moved
 
 
 def checked(builder: Builder, entry: Any, array: Read, length: int) -> None:
     """Let the program fail where an index is out of bounds."""
     kind = array.node.dtype
     text = f"x < {length}" if kind.kind == "u" else f"(x < {length} && x >= -{length})"
-    error = IndexError(f"[{entry.primitive.name}] an index is out of bounds for an axis of length {length}, at {entry.location}")
+    words = f"[{entry.primitive.name}] an index is out of bounds for an axis of length {length}, at {entry.location}"
     inside = builder.map("in_bounds", text, kind, [array], np.bool_)
-    builder.check(builder.reduce("all", inside, tuple(range(len(array.view.shape)))), error)
+    builder.check(builder.reduce("all", inside, tuple(range(len(array.view.shape)))), lambda place: IndexError(words))

@@ -12,10 +12,12 @@ from arrayad.compiler import calls
 from arrayad.compiler.ir import Read
 from arrayad.compiler.lower import Builder, rule
 from arrayad.compiler.rules.joining import PIECES, placed
-from arrayad.compiler.rules.reading import checked, full_index, known_places
+from arrayad.compiler.rules.reading import full_index, gathered, known_places, spread
+from arrayad.compiler.rules.shape import diagonal
 from arrayad.compiler.text import C_TYPES
-from arrayad.compiler.views import View, contiguous
-from arrayad.primitives.indexing import ARRAY
+from arrayad.compiler.views import View, sliced, whole
+from arrayad.primitives.indexing import contracted, selected_shape
+from arrayad.shaped import Shaped
 
 
 @rule("put")
@@ -25,11 +27,11 @@ def put(builder: Builder, entry: Any, x: Read, *arrays: Read, index: Any, shape:
         return None
     if arrays:
         runs = put_in_runs(builder, x, arrays, index, shape)
-        return scattered(builder, entry, x, arrays, index, shape) if runs is None else runs
+        return scattered(builder, entry, None, x, arrays, index, shape) if runs is None else runs
     found = box_of(shape, full_index(index, len(shape)))
     zero = builder.broadcast(builder.number(0, dtype), shape)
     if found is None:
-        return written(builder, zero, x, index, shape, dtype)
+        return written(builder, None, x, slice_of(shape, index), shape)
     box, axes, _ = found
     if any(low >= high for low, high in box):
         return zero
@@ -88,15 +90,17 @@ def box_of(shape: Any, index: list[Any]) -> tuple[list[tuple[int, int]], list[in
 
 
 @rule("set_at")
-def set_at(builder: Builder, entry: Any, base: Read, value: Read, *arrays: Read, index: Any, **params: Any) -> Read | None:
+def set_at(builder: Builder, entry: Any, base: Read, value: Read, *arrays: Read, index: Any) -> Read | None:
     dtype, shape = base.node.dtype, base.view.shape
-    if dtype.name not in C_TYPES or value.node.dtype != dtype or arrays or params:
+    if dtype.name not in C_TYPES or value.node.dtype != dtype:
         return None
+    if arrays:
+        return scattered(builder, entry, base, value, arrays, index, shape)
     found = box_of(shape, full_index(index, len(shape)))
     chosen = entry.output.shape
     assert chosen == shape
     if found is None:
-        return written(builder, base, value, index, shape, dtype)
+        return written(builder, base, value, slice_of(shape, index), shape)
     box, axes, new = found
     if any(low >= high for low, high in box):
         return base
@@ -114,31 +118,56 @@ def set_at(builder: Builder, entry: Any, base: Read, value: Read, *arrays: Read,
     return builder.select([(tuple(box), placed(value, shape, box, axes)), (everything, base)], shape, dtype)
 
 
-def written(builder: Builder, base: Read, value: Read, index: Any, shape: Any, dtype: Any) -> Read:
-    """The base with a strided part of it overwritten."""
-    target = builder.slice(Read(base.node, View(tuple(shape), 0, contiguous(tuple(shape)))), index).view
-    whole = builder.whole(base)
-    return builder.call(
-        calls.Overwrite(target), [whole, builder.broadcast(builder.stored(value), target.shape)], [(tuple(shape), dtype)]
-    )[0]
+def slice_of(shape: Any, index: Any) -> View:
+    """The part of an array of this shape that a basic index selects."""
+    return sliced(whole(tuple(shape)), index)
 
 
-def scattered(builder: Builder, entry: Any, x: Read, arrays: Sequence[Read], index: Any, shape: Any) -> Read | None:
-    """Elements added up where integer arrays say: along the first axis, or as many as there are arrays."""
-    parts = full_index(index, len(shape))
+def written(builder: Builder, base: Read | None, value: Read, target: View, shape: Any) -> Read:
+    """The base, or zeros, with a strided part of it overwritten."""
+    operands = [builder.broadcast(builder.stored(value), target.shape)]
+    if base is not None:
+        operands.append(builder.whole(base))
+    return builder.call(calls.Overwrite(target), operands, [(tuple(shape), value.node.dtype)])[0]
+
+
+def scattered(
+    builder: Builder, entry: Any, base: Read | None, value: Read, arrays: Sequence[Read], index: Any, shape: Any
+) -> Read | None:
+    """Elements written into a base, or added up in zeros, where integer arrays say."""
     if any(array.node.dtype.kind not in "iu" for array in arrays):
         return None
-    count = len(arrays)
-    if parts[:count] != [ARRAY] * count or any(part != slice(None) for part in parts[count:]):
+    dtype = value.node.dtype
+    chosen = selected_shape(entry.primitive.name, tuple(shape), index, tuple(Shaped(x.view.shape, x.node.dtype) for x in arrays))
+    target, moved = spread(builder, entry, whole(tuple(shape)), arrays, index, chosen)
+    if 0 in chosen or 0 in shape:
+        return builder.broadcast(builder.number(0, dtype), shape) if base is None else base
+    reads = [builder.broadcast(builder.stored(x), chosen) for x, _, _ in moved]
+    operands = [builder.broadcast(builder.stored(value), chosen), *reads]
+    if base is not None:
+        operands.append(builder.whole(base))
+    code = calls.Scatter(entry.primitive.name, target, [(length, stride) for _, length, stride in moved])
+    return builder.call(code, operands, [(tuple(shape), dtype)])[0]
+
+
+@rule("last_writes")
+def last_writes(builder: Builder, entry: Any, *arrays: Read, index: Any, shape: Any) -> Read | None:
+    """Each write leaves its number, the later ones over the earlier; those whose number is still there were the last."""
+    lengths, small = contracted(shape, index)
+    chosen = entry.output.shape
+    if 0 in chosen or 0 in lengths:
+        return builder.empty(chosen, np.bool_) if 0 in chosen else None
+    numbers = builder.constant(np.arange(math.prod(chosen)).reshape(chosen))
+    writer = scattered(builder, entry, builder.broadcast(builder.number(0, np.int64), lengths), numbers, arrays, small, lengths)
+    found = None if writer is None else gathered(builder, entry, writer, arrays, small)
+    return None if found is None else builder.map("equal", "x1 == x2", np.int64, [found, numbers], np.bool_)
+
+
+@rule("on_diagonal")
+def on_diagonal(builder: Builder, entry: Any, x: Read, *, axis1: int, axis2: int) -> Read | None:
+    shape, dtype = entry.output.shape, entry.output.dtype
+    if dtype.name not in C_TYPES:
         return None
-    common = np.broadcast_shapes(*(array.view.shape for array in arrays))
-    for array, length in zip(arrays, shape, strict=False):
-        checked(builder, entry, array, length)
-    reads = []
-    for array in arrays:
-        wide = builder.broadcast(array, common)
-        reads.append(builder.whole(builder.map("astype", "x", np.int64, [wide], np.int64)))
-    rows, row = math.prod(common), math.prod(shape[count:])
-    value = builder.whole(builder.broadcast(x, (*common, *shape[count:])))
-    code = calls.Scatter(rows, row, tuple(shape[:count]), x.node.dtype)
-    return builder.call(code, [value, *reads], [(tuple(shape), x.node.dtype)])[0]
+    if 0 in shape:
+        return builder.empty(shape, dtype)
+    return written(builder, None, x, diagonal(whole(shape), axis1, axis2), shape)
