@@ -13,8 +13,8 @@ from arrayad.compiler.row_text import RowText
 MOST_UNROLLED = 2000
 """Statements of a kernel over lanes."""
 
-LONGEST_ROW = 64
-"""Elements of a row up to which it is unrolled."""
+SHORT_ROW, LONGEST_ROW = 8, 64
+"""Elements of a row up to which it is unrolled, and up to which it is where there are many rows."""
 
 
 def collapsed(kernel: Kernel) -> bool:
@@ -57,7 +57,8 @@ def in_mode(kernel: Kernel) -> tuple[Kernel, bool]:
         kernel = in_one_axis(kernel)
     inner = [Member(node, kernel.prefix, kernel.rows).inner for node in kernel.members]
     longest = max(map(math.prod, inner))
-    if flat and kernel.rows >= 8 and longest <= LONGEST_ROW and sum(map(math.prod, inner)) <= MOST_UNROLLED:
+    is_short = longest <= SHORT_ROW or (longest <= LONGEST_ROW and kernel.rows >= SHORT_ROW * longest)
+    if flat and kernel.rows >= 8 and is_short and sum(map(math.prod, inner)) <= MOST_UNROLLED:
         return kernel, True
     return (with_longer_rows(kernel) if longest == 1 and kernel.rows > 1 else kernel), False
 

@@ -127,7 +127,7 @@ class Asking:
     """In the place of a specialisation: its executable says what it is given."""
 
     @staticmethod
-    def execute(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:
+    def run(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:
         raise Asked(values)
 
 
