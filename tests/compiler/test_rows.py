@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawing import Case, cases_of, derivatives_of, every_case, joined
+from drawing import Case, cases_of, every_case, joined
 
 import arrayad as ad
 from arrayad.compiler.executable import Executable
@@ -117,7 +117,8 @@ def test_special_values(name: str) -> None:
     np.testing.assert_allclose(found[usual], wanted[usual], rtol=1e-14, atol=1e-307)
 
 
-@pytest.mark.parametrize("name", [row.name for row in ROWS if isinstance(row, Elementwise)])
+# Derivatives are taken of floats alone, so that power's own never sees integers.
+@pytest.mark.parametrize("name", [row.name for row in ROWS if isinstance(row, Elementwise) and row.name != "power_slope"])
 def test_integers_and_truths(name: str) -> None:
     """Rows that take integers, booleans or mixed dtypes, in the dtypes that NumPy gives."""
     row = TABLE[name]
@@ -151,5 +152,3 @@ def test_integers_and_truths(name: str) -> None:
 
     check(record(function, [Shaped(x.shape, x.dtype) for x in inputs]), inputs)
 
-
-UNUSED = derivatives_of
