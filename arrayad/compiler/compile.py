@@ -68,7 +68,7 @@ class Compiled:
         return self if instance is None else types.MethodType(self, instance)
 
     def __reduce__(self) -> Any:
-        """Its copies, and what is made of it in other processes, begin without programs; a decorated global is known by its name."""
+        """Its copies begin without programs; what a decorator has put into a module is known by its name."""
         name = getattr(self.function, "__qualname__", "")
         found: Any = sys.modules.get(self.__module__)
         for part in name.split("."):
