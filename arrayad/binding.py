@@ -7,7 +7,7 @@ for everything else: arrays and lists among the operands, traces, abstract value
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from arrayad.allowance import charged
 from arrayad.arbitrary import array_in, stored, taken
 from arrayad.errors import AbstractValueError, AnomalyError, ArrayadError, DTypeError, ShapeError, describe, user_line
-from arrayad.modes import MODES, PLAIN, current_mode
+from arrayad.modes import MODES, PLAIN, Mode, Switch, current_mode
 from arrayad.shaped import WEAK, Bundle, aval, is_abstract
 from arrayad.tape import (
     Entry,
@@ -58,7 +58,7 @@ def bind(primitive: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Tenso
         except (ValueError, TypeError) as error:
             raise explained(primitive, values, error) from None
     else:
-        with np.errstate(all="ignore") if mode.anomaly else nullcontext():
+        with surroundings(mode, primitive):
             result = unshared(compute(primitive, values, params), args)
         if mode.anomaly:
             check_finite(primitive, result, values)
@@ -99,6 +99,13 @@ def operand(arg: Any, primitive: Any) -> Any:
     if value.dtype.kind not in "biufcO":
         raise DTypeError(f"[{primitive.name}] an array of numbers was needed, {type(arg).__name__} {str(arg)[:40]!r} came")
     return handle(stored(value))
+
+
+def surroundings(mode: Mode, primitive: Any) -> AbstractContextManager[Any]:
+    """Where a kernel runs: functions of the user's that it calls back are no part of the trace that lifts what it meets."""
+    if mode.capture is not None and primitive.calls_back:
+        return Switch(capture=None)
+    return np.errstate(all="ignore") if mode.anomaly else nullcontext()
 
 
 def compute(primitive: Any, values: list[Any], params: dict[str, Any]) -> Any:

@@ -63,6 +63,9 @@ class Writer:
         self.outputs: list[Any] = []
         self.places_of_outputs: dict[Any, int] = {}
         self.lines: list[str] = []
+        self.found: dict[str, tuple[Any, str]] = {}
+        """What hangs on the arguments and is put elsewhere or returned, and the expression that finds it before a change."""
+        self.returned: dict[int, str] = {}
         self.made: dict[int, str] = {}
         self.kept: list[Any] = []
         self.followed: set[int] = set()
@@ -252,6 +255,10 @@ class Writer:
             return self.tensor(x, where)
         if isinstance(x, np.ndarray):
             return f"{self.constant(x.copy())}.copy()"
+        if id(x) in self.walk.given and not isinstance(x, SCALARS):
+            name = self.returned.setdefault(id(x), f"g{len(self.returned)}")
+            self.found[name] = x, self.walk.given[id(x)]
+            return name
         if isinstance(x, SCALARS) or (callable(x) and id(x) in self.walk.seen):
             return self.constant(x)
         if x.__class__ in (list, tuple):
@@ -383,7 +390,10 @@ class Writer:
             parents = "".join(f"{f't{lifted.index}.history' if lifted.place.kind == 'tensor' else None}, " for lifted in inputs)
             body = [f"histories = owner.follow(({parents}), values, outs)", *body]
         handles = ", ".join(f"t{i}" for i in range(len(self.capture.inputs)))
-        complete = define("complete", "args, kwargs, handles, values, outs", [f"[{handles}] = handles", *body], self.scope)
+        held = {name: x for name, (x, _) in self.found.items()}  # in the call that was traced the changes are made already
+        lines = [f"[{handles}] = handles", *body]
+        complete = define("complete", "args, kwargs, handles, values, outs", lines, {**self.scope, **held})
+        body = [*(f"{name} = {source}" for name, (_, source) in self.found.items()), *body]
         donated = self.donated(inputs)
         gathered = ["donate = []", *donated] if donated else []
         gathered.append(f"values = [{', '.join(map(self.value_of, inputs))}]")
@@ -413,6 +423,7 @@ class Writer:
     def close(self) -> None:
         """Let go of what is needed for writing alone."""
         self.made.clear()
+        self.found.clear()
         self.kept.clear()
         self.outputs.clear()
         self.places_of_outputs.clear()

@@ -211,6 +211,19 @@ class Capture:
             self.weak.add(made.entry)
         return x
 
+    def refuse_written_arrays(self) -> None:
+        """Put arrays of NumPy's that the function has written into back as they were, and say so."""
+        for lifted in self.inputs:
+            if lifted.place.kind == "array" and not np.array_equal(
+                lifted.was, lifted.value, equal_nan=lifted.was.dtype.kind in "fc"
+            ):
+                if lifted.was.flags.writeable:
+                    lifted.was[...] = lifted.value
+                raise CompileError(
+                    f"[compile] the function writes into {lifted.name}, an array of NumPy's, which would be done at tracing only; "
+                    "hold it in a Tensor, or return what belongs there and write it outside"
+                )
+
     # --- what operations ask --------------------------------------------------------------------------------------
 
     def lifted(self, primitive: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import types
 import warnings
@@ -19,7 +20,6 @@ from arrayad.compiler.drawing import draw
 from arrayad.compiler.exporting import Named, export
 from arrayad.compiler.report import Report
 from arrayad.compiler.specialising import TRACING, Request, Specialisation, specialised
-from arrayad.compiler.watching import GIVEN
 from arrayad.errors import CompileError, user_stacklevel
 from arrayad.modes import MODES, current_mode
 from arrayad.tensor import Tensor, is_watched
@@ -42,7 +42,7 @@ class Compiled:
 
     def __init__(self, function: Callable[..., Any], dynamic: Any = None, background: bool = False) -> None:
         functools.update_wrapper(self, function, updated=())
-        self.function, self.background = function, background
+        self.function, self.dynamic, self.background = function, dynamic, background
         self.dimensions = Dimensions(dynamic)
         self.specialisations: dict[bool, tuple[Specialisation, ...]] = {False: (), True: ()}
         self.sizes: set[tuple[int, ...]] = set()
@@ -66,6 +66,14 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        """Its copies begin without programs; what a decorator has put into a module is known by its name."""
+        name = getattr(self.function, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (type(self), (self.function, self.dynamic, self.background))
 
     def __getattr__(self, name: str) -> Any:
         if name in ("function", "__wrapped__"):
@@ -265,8 +273,9 @@ class Compiled:
         if not found:
             return "it had not been called in this mode of recording"
         broken = [made.writer.broken(args, kwargs) for made in found]
+        leaves = {path for path, _ in (*tree.paths(args, "args"), *tree.paths(kwargs, "kwargs"))}
         for _, _, place in broken:
-            if place is not None and place.source.startswith(GIVEN) and type(place.value) in (int, float):
+            if place is not None and place.source in leaves and type(place.value) in (int, float):
                 self.varying.add(place.source)
         nearest = max(range(len(found)), key=lambda k: broken[k][0])  # the program that fits furthest
         why = broken[nearest][1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import random
 import threading
 import types
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from arrayad import tree
+from arrayad.binding import bind, is_recordable
 from arrayad.compiler import backend
 from arrayad.compiler.backend import DynamicError, Kernel, contiguous, executable, in_background
 from arrayad.compiler.calling import Writer
@@ -23,13 +25,15 @@ from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import GIVEN, SCALARS, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
 from arrayad.errors import CompileError
+from arrayad.primitives.casting import constant
 from arrayad.primitives.picking import pick
 from arrayad.shaped import Bundle, aval
-from arrayad.tape import ONLY_LEAF, Entry, next_serial
+from arrayad.tape import LEAF, ONLY_LEAF, Entry, Leaf, next_serial
 from arrayad.tensor import Tensor
-from arrayad.tracing import Tape
+from arrayad.tracing import Tape, is_member, record
 from arrayad.transforms.boundary import parameter_names
 
+CONSTANT: Any = constant.primitive  # type: ignore[attr-defined]
 PICK: Any = pick.primitive  # type: ignore[attr-defined]
 
 TRACING = threading.RLock()
@@ -86,7 +90,7 @@ class Specialisation:
     @functools.cached_property
     def program(self) -> Kernel:
         """The program that is differentiated where somebody calls `backward` on what the function has returned."""
-        return Kernel(self.tape)
+        return Kernel(unfollowed(self.tape))
 
     def known(self, kinds: Collection[str]) -> dict[int, Any]:
         """The values, as they are now, of those inputs that come from such places, are no arguments, and are never changed."""
@@ -110,9 +114,52 @@ class Specialisation:
     def follow(self, parents: tuple[Any, ...], values: list[Any], outs: list[Any]) -> dict[int, Any]:
         """The histories of the outputs that lead back to watched leaves: the program as one entry, and a pick of it for each."""
         body = self.program
+        reached = functools.reduce(operator.or_, (body.smooth_reach[k] for k in self.writer.followed), 0)
+        parents = tuple(parent if reached >> i & 1 else None for i, parent in enumerate(parents))
         entry = entry_of(CHECKPOINT, parents, {"body": body, "again": body}, (*values, Bundle(outs)), body.avals)
         avals = [Bundle(body.out_avals)]
         return {k: entry_of(PICK, (entry,), {"index": k}, (None, None), avals) for k in self.writer.followed}
+
+
+def unfollowed(tape: Tape) -> Tape:
+    """The tape as `backward` goes through it: what was computed inside `no_grad` is constant, and a leaf remains that leaf."""
+    stopped = {entry for entry in tape.entries if is_unfollowed(entry)}
+    leaves = {id(entry.gradient): entry for entry in tape.inputs if entry.__class__ is Leaf}
+    assigned = {entry for entry in tape.entries if entry.__class__ is Leaf}
+    if not stopped and not assigned:
+        return tape
+    if any(id(entry.gradient) not in leaves for entry in assigned):
+        raise CompileError(
+            "[compile] a result leads back to a leaf whose value the function has replaced by another without reading it; "
+            "call backward inside the function, or return detached Tensors"
+        )
+
+    def function(*operands: Tensor) -> list[Any]:
+        values: dict[Any, Any] = dict(zip(tape.inputs, operands, strict=True))
+        for entry in tape.entries:
+            args = [values[x.history] if is_member(x, tape) else x for x in entry.inputs]
+            if entry in stopped:
+                args = list(map(without_derivative, args))
+            y = bind(entry.primitive, tuple(args), entry.params)
+            if entry in assigned:  # its own derivative, rather than that of what it was computed from
+                old = values[leaves[id(entry.gradient)]]
+                y = without_derivative(y) + (old - without_derivative(old))
+            values[entry] = without_derivative(y) if entry in stopped else y
+        return [values[y.history] if is_member(y, tape) else y for y in tape.outputs]
+
+    return record(function, [entry.output for entry in tape.inputs], tape.names)
+
+
+def is_unfollowed(entry: Any) -> bool:
+    """Whether nobody followed an operation on what leads back to a watched leaf."""
+    if LEAF in entry.scopes or entry.primitive is CONSTANT or not is_recordable(entry.primitive, entry.output):
+        return False
+    return any(x.__class__ is Tensor and x.history is not None and LEAF in x.history.scopes for x in entry.inputs)
+
+
+def without_derivative(x: Any) -> Any:
+    """A Tensor as a constant; the results of an operation that has several as they are."""
+    return constant(x) if x.__class__ is Tensor and x.value.__class__ is not Bundle else x
 
 
 class Asked(Exception):
@@ -209,6 +256,7 @@ class Run:
                 lift_numbers(capture, numbers)
                 given, named = stood_in(capture, request.args, request.kwargs)
                 self.result = writer.expression(request.function(*given, **named), "the result")
+                capture.refuse_written_arrays()
                 writer.changes()
                 for place in walk.places:
                     if place.kind == "lifted":

@@ -7,14 +7,18 @@ library.  What is found becomes a `Place`: an expression that reads it anew at e
 
 from __future__ import annotations
 
+import array
+import contextvars
 import dis
+import enum
 import functools
+import operator
 import random
 import sys
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +43,13 @@ LONG = 16
 
 GLOBAL = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"))
 STREAMS = (random.Random, np.random.Generator, np.random.RandomState)
+BYTES = (bytearray, memoryview, array.array)
+REFERENCES: tuple[type, ...] = (weakref.ref, contextvars.ContextVar, type({}.keys()), type({}.values()), type({}.items()))
+CACHES = (type(functools.lru_cache(len)),)
+ACCESSORS = (operator.attrgetter, operator.methodcaller)
+UNNAMED = ("globals", "eval", "exec")
+"""Functions through which code reads globals whose names it does not spell."""
+
 ITERATORS: tuple[type, ...] = (
     types.GeneratorType,
     type(iter(())),
@@ -111,7 +122,7 @@ def same(x: Any, y: Any) -> bool:
 
 def same_items(x: Any, y: list[Any]) -> bool:
     """Whether a list or tuple holds the same values that another held."""
-    return len(x) == len(y) and (all(map(is_, x, y)) or all(map(same, x, y)))
+    return len(x) == len(y) and (all(map(operator.is_, x, y)) or all(map(same, x, y)))
 
 
 def equal_arrays(x: Any, y: np.ndarray[Any, Any]) -> bool:
@@ -119,11 +130,30 @@ def equal_arrays(x: Any, y: np.ndarray[Any, Any]) -> bool:
     return x.__class__ is np.ndarray and x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
 
 
+def bytes_of(x: Any) -> bytes:
+    """What an array of bytes or numbers of Python's holds."""
+    return x.tobytes() if isinstance(x, memoryview | array.array) else bytes(x)
+
+
+def followed(x: Any) -> Any:
+    """What a reference of Python's leads to: of a view of a dict the dict, of a context's variable the value."""
+    if isinstance(x, contextvars.ContextVar):
+        return x.get(None)
+    return x() if isinstance(x, weakref.ref) else x.mapping
+
+
+def is_plain(key: str, value: Any) -> bool:
+    """Whether a global is data, rather than a function or something of Python's own."""
+    return not key.startswith("__") and isinstance(value, (*SCALARS, Tensor, np.ndarray, list, tuple, dict))
+
+
 @functools.lru_cache(4096)
 def names_in(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """The globals that a piece of code loads, and the names of attributes in it; those of the functions in it too."""
     loaded = {i.argval for i in dis.get_instructions(code) if i.opname in GLOBAL}
     attributes = set(code.co_names)
+    if any(i.opname == "MATCH_CLASS" for i in dis.get_instructions(code)):
+        attributes.add("__dict__")
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             inner, inner_attributes = names_in(constant)
@@ -234,6 +264,16 @@ class Walk:
         elif isinstance(x, SCALARS):
             if how or not fixed:
                 self.look("same", name, source, x, *how)
+            if not is_foreign(kind.__module__):
+                self.instance(x, name, source, fixed)
+        elif isinstance(x, enum.Enum):
+            if how or not fixed:
+                self.look("is", name, source, x, *how)
+            self.instance(x, name, self.constant(x), True)
+        elif isinstance(x, BYTES):
+            self.look("same", f"the contents of {name}", f"{self.constant(bytes_of)}({source})", bytes_of(x))
+        elif isinstance(x, REFERENCES):
+            self.visit(followed(x), name, f"{self.constant(followed)}({source})", x, None, None, fixed=fixed)
         elif isinstance(x, STREAMS):
             raise CompileError(
                 f"[compile] {name} is a {kind.__module__}.{kind.__name__}, whose draws would be made at tracing only; "
@@ -280,12 +320,18 @@ class Walk:
                 self.attributes(x, vars(x), name, source, fixed, chosen=True)
         elif isinstance(x, type):
             self.methods(x, name)
-        elif isinstance(x, dict):
+            self.methods(type(x), name)
+        elif isinstance(x, CACHES):
+            self.visit_fixed(x.__wrapped__, name, source)
+        elif isinstance(x, dict | types.MappingProxyType):
             self.look("keys", name, source, x)
-            self.containers.append(Container(x, dict(x), name, source))
+            if isinstance(x, dict):
+                self.containers.append(Container(x, dict(x), name, source))
             for key, value in x.items():
                 key_source = repr(key) if type(key) in (str, int, bool) else self.constant(key)
-                self.visit(value, f"{name}[{key!r}]", f"{source}[{key_source}]", x, key, "item", fixed=fixed)
+                how = (x, key, "item" if isinstance(x, dict) else None)
+                self.visit(value, f"{name}[{key!r}]", f"{source}[{key_source}]", *how, fixed=fixed)
+            self.also_instance(x, name, source, fixed)
         elif isinstance(x, list | tuple) and len(x) > LONG and all(isinstance(part, SCALARS) for part in x):
             self.look("items", name, source, x)
         elif isinstance(x, list | tuple | deque):
@@ -296,11 +342,17 @@ class Walk:
             for i, value in enumerate(x):
                 how = (x, i, *changes) if changes or not fixed else ()
                 self.visit(value, f"{name}[{i}]", f"{source}[{i}]", *how, fixed=fixed)
+            self.also_instance(x, name, source, fixed)
         elif isinstance(x, set | frozenset):
             self.look("same", name, source, x if isinstance(x, frozenset) else set(x))
         elif isinstance(x, types.CellType):
             self.cell(x, name, source)
         else:
+            self.instance(x, name, source, fixed)
+
+    def also_instance(self, x: Any, name: str, source: str, fixed: bool) -> None:
+        """The attributes of a container, if it is of a class of the user's."""
+        if not is_foreign(type(x).__module__):
             self.instance(x, name, source, fixed)
 
     def function(self, f: types.FunctionType, name: str, source: str) -> None:
@@ -320,6 +372,8 @@ class Walk:
         if not foreign:
             loaded, attributes = names_in(f.__code__)
             self.names |= attributes
+            if any(name in loaded and name not in f.__globals__ for name in UNNAMED):
+                loaded |= {key for key, value in f.__globals__.items() if is_plain(key, value)}
             self.globals(f.__globals__, loaded)
             self.imports(f)
 
@@ -364,7 +418,7 @@ class Walk:
             self.classes.add(id(owner))
             source = self.constant(owner)
             for key, value in list(vars(owner).items()):
-                found = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+                found = value.fget if isinstance(value, property) else getattr(value, "__func__", getattr(value, "func", value))
                 if isinstance(found, types.FunctionType):
                     if key in self.names or (key.startswith("__") and key != "__init__") or key == "forward":
                         self.look("is", f"{owner.__name__}.{key}", f"{source}.__dict__[{key!r}]", value, owner, key, None)
@@ -381,9 +435,16 @@ class Walk:
         if isinstance(x, Primitive):
             return
         own = any(owner.__module__.startswith("arrayad.") for owner in kind.__mro__)
+        if fixed and not is_foreign(kind.__module__):
+            self.look("class", f"the class of {name}", source, kind)
+        if isinstance(x, ACCESSORS):
+            self.names |= {part for path in x.__reduce__()[1] if isinstance(path, str) for part in path.split(".")}
+        wrapper = any(owner.__module__ == "collections" for owner in kind.__mro__)
         space = getattr(x, "__dict__", None)
         if isinstance(space, dict):
-            self.attributes(x, space, name, source, fixed, chosen=not own)
+            self.attributes(x, space, name, source, fixed, chosen=not (own or wrapper))
+        elif not fixed and is_foreign(kind.__module__) and not own:  # such as a date: equal to another, or not
+            self.look("same", name, source, x)
         if not is_foreign(kind.__module__) or own:
             for key in (key for owner in kind.__mro__ for key in slots_of(owner)):
                 if hasattr(x, key) and (own or key in self.names or self.reaches_all()):
@@ -396,6 +457,8 @@ class Walk:
         if not is_module:
             before = {key: value for key, value in space.items() if key not in lifted}
             self.containers.append(Container(space, before, name, f"{source}.__dict__", lifted))
+        if not is_module and (not chosen or self.reaches_all()):  # what goes through all of them sees new ones too
+            self.look("keys", f"the attributes of {name}", f"{source}.__dict__", space)
         skipped = getattr(type(x), "unwatched", ())
         only = getattr(type(x), "watched", None)
         for key, value in list(space.items()):
@@ -422,10 +485,11 @@ class Walk:
                 if key in seen or key.startswith("__") or not (key in self.names or key == "forward"):
                     continue
                 seen.add(key)
-                if isinstance(value, types.FunctionType) and (key == "forward" or not is_foreign(owner.__module__)):
+                if isinstance(value, SCALARS):
+                    if not is_foreign(owner.__module__):
+                        self.look("same", f"{name}.{key}", f"{source}.{key}", getattr(x, key))
+                elif (key == "forward" or not is_foreign(owner.__module__)) and not hasattr(type(value), "__set__"):
                     self.look("absent", f"{name}.{key}", f"{key!r} not in {source}.__dict__", None)
-                elif isinstance(value, SCALARS) and not is_foreign(owner.__module__):
-                    self.look("same", f"{name}.{key}", f"{source}.{key}", getattr(x, key))
 
 
 def slots_of(owner: type) -> Iterator[str]:

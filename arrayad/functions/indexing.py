@@ -121,7 +121,7 @@ def observed(x: Any, name: str) -> np.ndarray[Any, Any]:
         )
     entry = recorded(x.history)
     if isinstance(entry, Traced) and entry.trace.open:
-        differing = astype(not_equal(x, handle(x.value)), dtype=np.dtype("int64"))
+        differing = astype(not_equal(x, handle(x.value.copy())), dtype=np.dtype("int64"))
         bool(equal(reduce_sum(differing, axis=tuple(range(x.ndim))), 0))
     return array_in(x.value)
 

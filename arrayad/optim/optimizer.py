@@ -88,7 +88,7 @@ class Optimizer:
 
     def allocate(self) -> None:
         """Make what is remembered of each parameter ahead of its first step, lest that be a program of its own."""
-        for p, remembered in zip(self.params, self.state, strict=True):
+        for p, remembered in zip(self.params, self.state, strict=False):
             for name in self.memory_needed():
                 remembered.setdefault(name, np.zeros(p.shape, p.dtype))
 
