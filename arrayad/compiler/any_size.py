@@ -60,7 +60,7 @@ class AnySize:
         try:
             for _, tape in tried[1:]:
                 learn(tape, self.family)
-            self.runs[shapes_of(first)] = Executable(first, {}, self.family)
+            self.first = self.runs[shapes_of(first)] = Executable(first, {}, self.family)
         except UnsupportedError as error:
             raise DynamicError(f"[compile] {error}") from error
 

@@ -6,6 +6,7 @@ import textwrap
 from typing import Any
 
 from arrayad.compiler import report
+from arrayad.compiler.any_size import AnySize
 from arrayad.compiler.executable import Executable
 from arrayad.compiler.replaying import Broken
 from arrayad.compiler.report import Report, seconds_of
@@ -25,6 +26,8 @@ def program_of(name: str, made: Specialisation) -> Executable:
     """
     if isinstance(made.execute, Executable):
         return made.execute
+    if isinstance(made.execute, AnySize):
+        return made.execute.first
     if made.thread is not None and made.thread.is_alive():
         raise CompileError(f"[compile] {name} is being compiled in the background; call .wait() first")
     why = why_no_toolchain() or "it has values of a dtype that C does not have"

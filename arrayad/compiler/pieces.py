@@ -38,12 +38,16 @@ class Pieces(Code):
         made = [(x.dtype, writer.result(x), "") for x in call.parts]
         pointers = [pointer for _, pointer, _ in (*reads, *made)]
         chunk = -(-self.count // self.parts)
-        lines = ["    void *const *given = context;"]
+        dynamic = writer.program.dynamic
+        places = len(names) + bool(self.room)
+        lines = ["    void *const *given = context;", *writer.program.table_of(places, "given")]
         for k, (name, (dtype, _, const)) in enumerate(zip(names, (*reads, *made), strict=True)):
             lines.append(f"    {const}{c_type(dtype)} *{name} = given[{k}];")
         if self.room:
             lines.append(f"    char *work = (char *)given[{len(names)}] + part * {self.room};")
             pointers.append(writer.scratch(call))
+        if dynamic:
+            pointers.append("table")
         lines += [
             f"    for (int64_t at = part * {chunk}; at < {self.count} && at < (part + 1) * {chunk}; ++at) {{",
             *(f"        {statement}" for statement in statements),
@@ -52,5 +56,5 @@ class Pieces(Code):
         function = writer.program.function(self.name, lines)
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
-        writer.line(f"run_parts(host, {function}, b, {self.parts});" if self.parts > 1 else f"{function}(b, 0);")
+        writer.line(f"run_parts(host, {function}, b, {self.parts});" if self.parts > 1 or dynamic else f"{function}(b, 0);")
         writer.close()

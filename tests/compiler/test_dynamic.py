@@ -313,3 +313,11 @@ def test_one_trace_does_for_all_sizes_and_a_branch_on_a_value_for_its_path(priva
         for _ in range(2):
             assert f(x).item() == pytest.approx(2 * x.sum() if sign > 0 else x.mean())
     assert f.traces == 2
+
+
+@pytest.mark.slow
+def test_the_source_shows_the_size_that_was_traced(private_cache: Any) -> None:
+    compiled = ad.compile(lambda x: ad.sum(ad.sin(x)), dynamic={"x": 0})
+    compiled(array(23))
+    assert "23" in compiled.source and "arrayad_program" in compiled.source
+    assert compiled.report() is not None
