@@ -27,6 +27,8 @@ WHOLE_NUMBERS = {
     "bitwise_or": "x1 | x2",
     "bitwise_xor": "x1 ^ x2",
     "bitwise_invert": "~x",
+    "logical_xor": "!x1 != !x2",
+    "isfinite": "(x, 1)",
     "bitwise_left_shift": "((uint64_t)x2 < 8 * sizeof(T) ? (T)((uint64_t)x1 << x2) : 0)",
     "bitwise_right_shift": "((uint64_t)x2 < 8 * sizeof(T) ? x1 >> x2 : x1 < 0 ? -1 : 0)",
     "floor": "x",
@@ -43,6 +45,7 @@ TRUTHS = {
     "bitwise_or": "x1 || x2",
     "bitwise_xor": "!x1 != !x2",
     "bitwise_invert": "!x",
+    "logical_xor": "!x1 != !x2",
     "maximum": "x1 || x2",
     "minimum": "x1 && x2",
 }
