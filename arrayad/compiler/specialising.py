@@ -124,10 +124,10 @@ class Asked(Exception):
 
 
 class Asking:
-    """In the place of a specialisation: its executable says what it is given."""
+    """In the place of a specialisation: its run says what it is given."""
 
     @staticmethod
-    def execute(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:
+    def run(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:
         raise Asked(values)
 
 
