@@ -75,9 +75,9 @@ class Program:
         self.is_alone = False
         """Whether it is without a host that lends it products of matrices."""
 
-    def table_of(self, place: int) -> list[str]:
+    def table_of(self, place: int, context: str = "b") -> list[str]:
         """The lines by which a kernel takes the table, where there is one, from this place of its context."""
-        found = [f"    const int64_t *table = b[{place}];", "    (void)table;", TABLE_MARK[:-1]]
+        found = [f"    const int64_t *table = {context}[{place}];", "    (void)table;", TABLE_MARK[:-1]]
         return found if self.dynamic else []
 
     def stops(self) -> list[tuple[int, Condition, int]]:

@@ -38,7 +38,8 @@ class Pieces(Code):
         made = [(x.dtype, writer.result(x), "") for x in call.parts]
         pointers = [pointer for _, pointer, _ in (*reads, *made)]
         chunk = -(-self.count // self.parts)
-        lines = ["    void *const *given = context;"]
+        dynamic, place = writer.program.dynamic, len(names) + bool(self.room)
+        lines = ["    void *const *given = context;", *writer.program.table_of(place, "given")]
         for k, (name, (dtype, _, const)) in enumerate(zip(names, (*reads, *made), strict=True)):
             lines.append(f"    {const}{c_type(dtype)} *{name} = given[{k}];")
         if self.room:
@@ -49,8 +50,10 @@ class Pieces(Code):
             *(f"        {statement}" for statement in statements),
             "    }",
         ]
+        if dynamic:
+            pointers.append("table")
         function = writer.program.function(self.name, lines)
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
-        writer.line(f"run_parts(host, {function}, b, {self.parts});" if self.parts > 1 else f"{function}(b, 0);")
+        writer.line(f"run_parts(host, {function}, b, {self.parts});" if self.parts > 1 or dynamic else f"{function}(b, 0);")
         writer.close()

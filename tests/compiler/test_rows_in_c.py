@@ -378,3 +378,21 @@ def test_functions_of_order_0_and_1_are_the_kernels(name):
     found, wanted = both(lambda x: [TABLE[name].apply(n, x) for n in (0, 1)], x)
     for y, z in zip(found, wanted, strict=True):
         same_within(y, z, 8)
+
+
+# --- sizes that vary -----------------------------------------------------------------------------------------------------
+
+
+def test_calls_take_their_sizes_from_the_table_of_a_program_for_all():
+    def function(x: Any, key: Any) -> Any:
+        normal = TABLE["random_normal"].apply(key, np.uint64(7), shape=x.shape, dtype=x.dtype)
+        order = TABLE["random_permutation"].apply(key, np.uint64(9), size=x.shape[0])
+        stack = ad.linalg.inv(x[:, :, None] * x[:, None, :] + ad.eye(2))
+        places = ad.argsort(x, axis=0), ad.searchsorted(np.arange(5.0), x), ad.argmax(x, axis=0)
+        return normal, order, stack, *places, ad.cumsum(x, axis=0), ad.grad(lambda x: ad.sum(x[order % 3] ** 2))(x)
+
+    compiled = ad.compile(function, dynamic={"x": {0: "n"}})
+    for n in (700, 5, 300, 41, 9000, 64, 650, 7):
+        x = np.random.default_rng(n).normal(size=(n, 2))
+        for y, z in zip(compiled(x, KEY), function(ad.tensor(x), KEY), strict=True):
+            np.testing.assert_allclose(y, z, rtol=1e-12, atol=1e-12)
