@@ -42,6 +42,8 @@ class LaneText(KernelText):
         self.is_padded = self.is_worth_padding(breaks)
         chunk = -(-self.rows // self.parts)
         self.line(f"int64_t start = part * {chunk}, stop = start + {chunk} < {self.rows} ? start + {chunk} : {self.rows};")
+        self.line("(void)start;")
+        self.line("(void)stop;")
         self.reductions = [m for m in self.members if m.over_rows]
         self.declare_folds()
         for low, high in breaks:

@@ -38,9 +38,8 @@ class Pieces(Code):
         made = [(x.dtype, writer.result(x), "") for x in call.parts]
         pointers = [pointer for _, pointer, _ in (*reads, *made)]
         chunk = -(-self.count // self.parts)
-        dynamic = writer.program.dynamic
-        places = len(names) + bool(self.room)
-        lines = ["    void *const *given = context;", *writer.program.table_of(places, "given")]
+        dynamic, place = writer.program.dynamic, len(names) + bool(self.room)
+        lines = ["    void *const *given = context;", *writer.program.table_of(place, "given")]
         for k, (name, (dtype, _, const)) in enumerate(zip(names, (*reads, *made), strict=True)):
             lines.append(f"    {const}{c_type(dtype)} *{name} = given[{k}];")
         if self.room:
@@ -53,6 +52,8 @@ class Pieces(Code):
             *(f"        {statement}" for statement in statements),
             "    }",
         ]
+        if dynamic:
+            pointers.append("table")
         function = writer.program.function(self.name, lines)
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")

@@ -171,7 +171,7 @@ class Asked(Exception):
 
 
 class Asking:
-    """In the place of a specialisation: its executable says what it is given."""
+    """In the place of a specialisation: its run says what it is given."""
 
     @staticmethod
     def run(values: list[Any], donate: frozenset[int] = frozenset()) -> Any:

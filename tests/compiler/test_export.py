@@ -186,6 +186,43 @@ def vectors():
     return f, (array(9, 9), array(9, seed=1))
 
 
+def dropout():
+    rng = ad.random.default_rng(0)
+    layer = ad.nn.Dropout(0.4, rng=rng)
+
+    def f(x):
+        return layer(x) + rng.normal(size=x.shape) * rng.permutation(5), rng.integers(0, 9, size=3)
+
+    return f, (array(3, 5),)
+
+
+def matrices():
+    def f(x):
+        y = x @ x.mT + ad.eye(4)
+        logarithm = ad.value_and_grad(lambda y: ad.sum(ad.linalg.slogdet(y)[1]))(y)
+        return ad.linalg.cholesky(y), ad.linalg.solve(y[0], x[0]), ad.linalg.det(y), *logarithm, ad.grad(ad.linalg.det)(y[0])
+
+    return f, (array(2, 4, 4),)
+
+
+def places():
+    def f(x, i):
+        order = ad.argsort(x, axis=0, descending=True)
+        found = ad.searchsorted(ad.sort(x[:, 0]), x)
+        moved = ad.grad(lambda x: ad.sum(ad.sin(x[:, i])))(x)
+        return order, found, moved, ad.cumprod(x, axis=0), ad.argmin(x, axis=1), ad.diag(x[0]), i << 3, i >> 1
+
+    return f, (array(6, 5), np.array([0, 4, 4, -1]))
+
+
+def special():
+    def f(x):
+        first = (ad.lgamma(x), ad.digamma(x), ad.i0(x), ad.i1(x), ad.erfinv(x / 10.0), ad.sinc(x))
+        return *first, ad.grad(lambda x: ad.sum(ad.sinc(x) + ad.digamma(x)))(x)
+
+    return f, (array(20),)
+
+
 def split_kernels():
     """So large that its loops are cut into parts, whose sums meet."""
     return ad.value_and_grad(lambda x: ad.sum(ad.exp(ad.sin(x)) * ad.cos(x))), (array(300, 100),)
@@ -194,6 +231,7 @@ def split_kernels():
 PROGRAMS = (
     *(sgd, adam, cross_entropy, loop, branch, search, rows),
     *(integers, small_integers, truths, constants, curvature, vectors, split_kernels),
+    *(dropout, matrices, places, special),
 )
 
 

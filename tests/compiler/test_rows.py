@@ -151,4 +151,3 @@ def test_integers_and_truths(name: str) -> None:
         return [row.apply(*(next(rest) for _ in range(count))) for count in calls]
 
     check(record(function, [Shaped(x.shape, x.dtype) for x in inputs]), inputs)
-

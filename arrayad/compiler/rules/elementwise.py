@@ -27,6 +27,8 @@ WHOLE_NUMBERS = {
     "bitwise_or": "x1 | x2",
     "bitwise_xor": "x1 ^ x2",
     "bitwise_invert": "~x",
+    "logical_xor": "!x1 != !x2",
+    "isfinite": "(x, 1)",
     "bitwise_left_shift": "((uint64_t)x2 < 8 * sizeof(T) ? (T)((uint64_t)x1 << x2) : 0)",
     "bitwise_right_shift": "((uint64_t)x2 < 8 * sizeof(T) ? x1 >> x2 : x1 < 0 ? -1 : 0)",
     "floor": "x",
@@ -43,6 +45,7 @@ TRUTHS = {
     "bitwise_or": "x1 || x2",
     "bitwise_xor": "!x1 != !x2",
     "bitwise_invert": "!x",
+    "logical_xor": "!x1 != !x2",
     "maximum": "x1 || x2",
     "minimum": "x1 && x2",
 }
@@ -55,6 +58,11 @@ ANY_TYPE = {
     "isfinite": "x - x == C(0.0)",
     "signbit": "signbit(x) != 0",
     "sinc": "NAME(sinc)(x)",
+    "erfinv": "NAME(erfinv)(x)",
+    "lgamma": "NAME(log_gamma)(x)",
+    "digamma": "NAME(digamma)(x)",
+    "i0": "NAME(i0)(x)",
+    "i1": "NAME(i1)(x)",
 }
 """The C text of rows that have none of their own."""
 
@@ -142,16 +150,24 @@ def magnitude(builder: Builder, entry: Any, x: Read) -> Read | None:
     return builder.map("abs", text, dtype, [x], dtype)
 
 
-@rule("sinc_derivative")
-def sinc_derivative(builder: Builder, entry: Any, order: Any, x: Any) -> Read | None:
+OF_ORDER = {
+    "sinc_derivative": ("NAME(sinc)(x)", "NAME(sinc_slope)(x)"),
+    "polygamma": ("NAME(digamma)(x)", "NAME(trigamma)(x)"),
+    "bessel_i": ("NAME(i0)(x)", "NAME(i1)(x)"),
+}
+"""The texts of rows whose first operand is an order, for those of order 0 and 1."""
+
+
+@rule(*OF_ORDER)
+def of_order(builder: Builder, entry: Any, order: Any, x: Any) -> Read | None:
     """Where the order is known to be 0 or 1."""
     if isinstance(order, Read) and isinstance(order.node, Uniform):
         order = order.node.value
     dtype = entry.output.dtype
     if isinstance(order, Read) or order not in (0, 1) or is_weak(x) or dtype.name not in SUFFIX:
         return None
-    text = "NAME(sinc_slope)(x)" if order else "NAME(sinc)(x)"
-    return builder.broadcast(builder.map("sinc_derivative", text, dtype, [x], dtype), entry.output.shape)
+    text = OF_ORDER[entry.primitive.name][int(order)]
+    return builder.broadcast(builder.map(entry.primitive.name, text, dtype, [x], dtype), entry.output.shape)
 
 
 @rule("identity", "stop_gradient", "conj")

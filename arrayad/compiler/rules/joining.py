@@ -66,12 +66,14 @@ def placed(value: Read, shape: Any, box: Any, axes: Any) -> Read:
 def delay(builder: Builder, entry: Any, x: Read, *, axis: int, reverse: bool) -> Read | None:
     shape, dtype = x.view.shape, x.node.dtype
     n = shape[axis]
-    if dtype.name not in C_TYPES or n < 2:
+    if dtype.name not in C_TYPES:
         return None
+    zero = builder.broadcast(builder.number(0, dtype), shape)
+    if n < 2:
+        return zero
     box = [(0, m) for m in shape]
     box[axis] = (0, n - 1) if reverse else (1, n)
     s = x.view.strides[axis]
     moved = Read(x.node, x.view._replace(offset=x.view.offset + (s if reverse else -s)))
     everything = tuple((0, m) for m in shape)
-    zero = builder.broadcast(builder.number(0, dtype), shape)
     return builder.select([(tuple(box), moved), (everything, zero)], shape, dtype)

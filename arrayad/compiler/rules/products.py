@@ -18,8 +18,9 @@ TINY = 64
 @rule("matrix_product")
 def product(builder: Builder, entry: Any, x1: Read, x2: Read) -> Read | None:
     dtype, shape = entry.output.dtype, entry.output.shape
-    if dtype.kind != "f" or dtype.name not in C_TYPES or x1.node.dtype != dtype or x2.node.dtype != dtype:
+    if dtype.kind != "f" or any(kind.name not in C_TYPES for kind in (dtype, x1.node.dtype, x2.node.dtype)):
         return None
+    x1, x2 = (x if x.node.dtype == dtype else builder.map("astype", "x", dtype, [x], dtype) for x in (x1, x2))
     *lead, m, k = x1.view.shape
     n = x2.view.shape[-1]
     if 0 in (*shape, k):
