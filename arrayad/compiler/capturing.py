@@ -220,7 +220,7 @@ class Capture:
                 if lifted.was.flags.writeable:
                     lifted.was[...] = lifted.value
                 raise CompileError(
-                    f"[compile] the function writes into {lifted.name}, an array of NumPy's, which would be done at tracing only; "
+                    f"[compile] the function writes into {lifted.name}, an array of NumPy's, which is done at tracing only; "
                     "hold it in a Tensor, or return what belongs there and write it outside"
                 )
 

@@ -52,8 +52,6 @@ class Pieces(Code):
             *(f"        {statement}" for statement in statements),
             "    }",
         ]
-        if dynamic:
-            pointers.append("table")
         function = writer.program.function(self.name, lines)
         writer.open("")
         writer.line(f"void *b[] = {{{', '.join(f'(void *)({p})' for p in pointers)}}};")
