@@ -66,6 +66,8 @@ class Specialisation:
         self.writer: Writer
         self.thread: threading.Thread | None = None
         self.ends: Ends
+        self.program: Kernel
+        """What is differentiated where somebody calls `backward` on what the function has returned."""
         self.timed: tuple[Executable, int] | None = None
         """The program with clocks in it, and how many calls these have seen."""
 
@@ -86,11 +88,6 @@ class Specialisation:
             self.thread = in_background(self.tape, donations, functools.partial(setattr, self, "execute"))
         else:
             self.execute = executable(self.tape, donations)
-
-    @functools.cached_property
-    def program(self) -> Kernel:
-        """The program that is differentiated where somebody calls `backward` on what the function has returned."""
-        return Kernel(unfollowed(self.tape))
 
     def known(self, kinds: Collection[str]) -> dict[int, Any]:
         """The values, as they are now, of those inputs that come from such places, are no arguments, and are never changed."""
@@ -301,6 +298,8 @@ def specialised(request: Request, lock: Any, background: bool) -> tuple[Speciali
         writer.read({lifted.entry for lifted in run.inputs}, {} if execute is None else free_axes(request))
         made.call, complete = writer.functions(run.inputs, run.result, made)
         made.ends = ends_of(writer, run.inputs)
+        if writer.followed:
+            made.program = Kernel(unfollowed(run.tape))
         if execute is None:
             made.start(writer.donations_of(run.inputs), background)
         else:

@@ -251,6 +251,17 @@ def test_a_leaf_that_was_assigned_remains_that_leaf():
     assert gradients(ad.compile(f), w) == [[24.0], [12.0]]
 
 
+def test_a_leaf_that_was_assigned_as_a_whole_remains_that_leaf():
+    w = ad.tensor(8.0, requires_grad=True)
+
+    def f(x):
+        with ad.no_grad():
+            w[...] = x
+        return w * w * x
+
+    assert gradients(ad.compile(f), w) == [[18.0]] * 2
+
+
 def test_a_leaf_without_a_derivative_gets_no_gradient():
     w, other = (ad.tensor(2.0, requires_grad=True) for _ in range(2))
     assert gradients(ad.compile(lambda x: w * x + ad.stop_gradient(other)), w, other) == [[3.0, None]] * 2
