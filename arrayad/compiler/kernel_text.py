@@ -127,6 +127,15 @@ def loaded_first(node: Map, name: str, operands: Sequence[str]) -> list[tuple[in
     return [(k, f"{name}l{k}", value_type(kinds[k]), text) for k, text in enumerate(operands) if "[" in text]
 
 
+def within(index: str, length: int) -> str:
+    """The place along an axis that an index means, counted from the end if negative; 0 for one that a check will refuse.
+
+    The check may be part of the same kernel, so that the element is read before it is known.
+    """
+    k = f"(int64_t){index}"
+    return f"({k} >= 0 && {k} < {length} ? {k} : {k} < 0 && {k} >= -{length} ? {k} + {length} : 0)"
+
+
 def is_ordered(node: Node) -> bool:
     """Whether a fold has to look out for nan beside."""
     return isinstance(node, Reduce) and node.fold in ("max", "min") and node.dtype.kind == "f"

@@ -9,7 +9,7 @@ from typing import Any
 
 from arrayad.compiler.fuse import fine_box
 from arrayad.compiler.ir import Gather, Map, Node, Read, Reduce, Select, Uniform
-from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first
+from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first, within
 from arrayad.compiler.text import c_type, index_text, literal, substituted, value_type, zero_of
 from arrayad.compiler.views import Shape, View
 
@@ -263,11 +263,7 @@ class LaneText(KernelText):
         moves = []
         for (read, length, stride), view in zip(node.indices, views[1:], strict=True):
             k = self.read(read, view, index, read.node.dtype)
-            if read.node.dtype.kind == "i":
-                k = f"((int64_t){k} < 0 ? (int64_t){k} + {length} : (int64_t){k})"
-            else:
-                k = f"(int64_t){k}"
-            moves.append(f"{stride} * {k}")
+            moves.append(f"{stride} * {within(k, length)}")
         place = self.place(views[0], index)
         return self.define(node, index, f"{self.buffer(node.source.node)}[{' + '.join([place, *moves])}]")
 

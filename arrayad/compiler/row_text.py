@@ -9,7 +9,7 @@ from typing import Any
 
 from arrayad.compiler.fuse import Kernel, Ranges, fine_box
 from arrayad.compiler.ir import Gather, Map, Node, Read, Reduce, Select, Uniform
-from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first
+from arrayad.compiler.kernel_text import KernelText, Member, Text, combined, finished, folded, is_ordered, loaded_first, within
 from arrayad.compiler.text import c_type, index_text, literal, substituted, value_type, zero_of
 from arrayad.compiler.views import Shape, View, contiguous
 
@@ -398,10 +398,7 @@ class RowText(KernelText):
         moves = []
         for (read, length, stride), view in zip(node.indices, views[1:], strict=True):
             k = self.read(read, view, read.node.dtype)
-            wrapped = (
-                f"((int64_t){k} < 0 ? (int64_t){k} + {length} : (int64_t){k})" if read.node.dtype.kind == "i" else f"(int64_t){k}"
-            )
-            moves.append(f"{stride} * {wrapped}" if stride != 1 else wrapped)
+            moves.append(f"{stride} * {within(k, length)}")
         view = views[0]
         place = self.place(node.source.node, view)
         return f"{self.buffer(node.source.node)}[{' + '.join([place, *moves])}]"
