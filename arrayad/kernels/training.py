@@ -103,6 +103,7 @@ def sgd(
     g' = g + weight_decay p;  v' = momentum v + (1 - dampening) g', or g' at the first step, whose `velocity` is None;
     p' = p - learning_rate (g' + momentum v' if nesterov, else v').
     """
+    velocity = velocity if momentum else None  # of a momentum that was switched off
     kept = () if velocity is None else (velocity,)
     if suit_c_together(p, g, *kept):
         new_p = pool.empty(p.shape, p.dtype)

@@ -140,3 +140,14 @@ def test_a_state_of_others_is_refused():
 def test_what_makes_no_sense_is_refused(make, kind, message):
     with pytest.raises(kind, match=message):
         make(ad.tensor(1.0, requires_grad=True))
+
+
+def test_momentum_may_be_switched_off_between_steps():
+    w = ad.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = ad.optim.SGD([w], lr=0.5, momentum=0.9)
+    for momentum in (0.9, 0.0):
+        optimizer.momentum = momentum
+        optimizer.zero_grad()
+        ad.sum(w).backward()
+        optimizer.step()
+    np.testing.assert_array_equal(np.asarray(w), [0.0, 1.0])
