@@ -14,8 +14,9 @@ import numpy as np
 from arrayad.compiler.watching import Place, Walk
 from arrayad.errors import CompileError, describe, user_line
 from arrayad.modes import Switch, no_grad
+from arrayad.primitive import TABLE
 from arrayad.primitives.arithmetic import absolute, add, divide, floor_divide, multiply, negative, remainder, square, subtract
-from arrayad.primitives.casting import astype, constant, identity
+from arrayad.primitives.casting import astype, constant
 from arrayad.primitives.exponential import power
 from arrayad.shaped import Bundle, aval, is_abstract
 from arrayad.tape import LEAF, Entry, Leaf, Trace, Traced, collect, next_serial, recorded
@@ -348,7 +349,7 @@ class Capture:
         if parent is not None:
             parent = self.bare(parent, x.value)
         entry.serial = next_serial()
-        entry.primitive = identity.primitive  # type: ignore[attr-defined]
+        entry.primitive = TABLE["identity"]
         entry.params = {}
         entry.parents = (parent,)
         entry.residuals = (None, None)

@@ -122,7 +122,7 @@ class Writer:
             self.steps[group.start : group.stop] = [(group.start, group.stop - 1)] * (group.stop - group.start)
         self.parts_of_group = {i: group.parts for group in self.groups for i in range(group.start, group.stop)}
         scratch = [item.code.scratch(self, item) if isinstance(item, Call) else 0 for item in self.items]
-        self.folds: dict[int, list[tuple[Reduce, int, int]]] = {}
+        self.folds: dict[int, list[tuple[Node, int, int]]] = {}
         self.plan = Plan(
             self.items,
             block.outputs,
@@ -219,7 +219,7 @@ class Writer:
             if item.folds_rows(node, item.rows):
                 found.append((node, place, node.size))
                 place += -(-node.nbytes * parts // 64) * 64
-        self.folds[i] = found  # type: ignore[assignment]
+        self.folds[i] = found
         return place
 
     def parts(self, kernel: Kernel) -> int:
@@ -330,7 +330,7 @@ class Writer:
         base = self.plan.scratch.get(i, 0)
         folds = {node: place for node, place, _ in self.folds.get(i, [])}
         pointers = [
-            f"(void *)(arena + {base + folds[buffer.node]})" if buffer.parts else f"(void *)({self.name(buffer.node)})"  # type: ignore[index]
+            f"(void *)(arena + {base + folds[buffer.node]})" if buffer.parts else f"(void *)({self.name(buffer.node)})"
             for buffer in text.buffers
         ]
         if self.program.dynamic:
@@ -346,8 +346,9 @@ class Writer:
         self.close()
         return function
 
-    def meet(self, node: Reduce, width: int, parts: int, where: str) -> None:
+    def meet(self, node: Node, width: int, parts: int, where: str) -> None:
         """Fold what the parts have found."""
+        assert isinstance(node, Reduce)
         kind = c_type(node.dtype)
         out = self.name(node) if node in self.plan.in_memory else None
         if out is None:

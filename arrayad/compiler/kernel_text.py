@@ -25,7 +25,7 @@ class Buffer(NamedTuple):
 class Text:
     """What kernels look like: the text of the function, its arrays in order, and how it is run."""
 
-    def __init__(self, lines: list[str], buffers: list[Buffer], parts: int, folds: list[tuple[Reduce, int]]) -> None:
+    def __init__(self, lines: list[str], buffers: list[Buffer], parts: int, folds: list[tuple[Node, int]]) -> None:
         self.lines, self.buffers, self.parts, self.folds = lines, buffers, parts, folds
 
 

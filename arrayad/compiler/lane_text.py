@@ -49,7 +49,7 @@ class LaneText(KernelText):
         for low, high in breaks:
             self.interval(low, high)
         self.end_folds()
-        return Text(self.lines, list(self.buffers), self.parts, [(m.node, math.prod(m.kept)) for m in self.reductions])  # type: ignore[misc]
+        return Text(self.lines, list(self.buffers), self.parts, [(m.node, math.prod(m.kept)) for m in self.reductions])
 
     def is_worth_padding(self, breaks: list[tuple[int, int]]) -> bool:
         """Whether lanes that fill no whole vectors call functions, one by one if they are not padded."""

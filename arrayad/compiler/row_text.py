@@ -121,8 +121,8 @@ class RowText(KernelText):
         """Whether a value is one element a row, and so a variable."""
         return self.width(node) == 1 and not self.is_over_rows(node)
 
-    def row_folds(self) -> list[tuple[Reduce, int]]:
-        return [(m.node, self.width_over_rows(m)) for m in self.members if m.over_rows]  # type: ignore[misc]
+    def row_folds(self) -> list[tuple[Node, int]]:
+        return [(m.node, self.width_over_rows(m)) for m in self.members if m.over_rows]
 
     def width_over_rows(self, member: Member) -> int:
         return math.prod(member.kept)
@@ -132,7 +132,8 @@ class RowText(KernelText):
             if not member.over_rows:
                 continue
             node, width = member.node, self.width_over_rows(member)
-            zero = zero_of(node.fold, node.dtype)  # type: ignore[attr-defined]
+            assert isinstance(node, Reduce)
+            zero = zero_of(node.fold, node.dtype)
             if width == 1:
                 self.line(f"{value_type(node.dtype)} {self.names[node]} = {zero};")
                 if is_ordered(node):

@@ -25,16 +25,16 @@ from arrayad.compiler.replaying import Replay
 from arrayad.compiler.watching import GIVEN, SCALARS, Place, Walk
 from arrayad.control.checkpointing import CHECKPOINT
 from arrayad.errors import CompileError
+from arrayad.primitive import TABLE
 from arrayad.primitives.casting import constant
-from arrayad.primitives.picking import pick
 from arrayad.shaped import Bundle, aval
 from arrayad.tape import LEAF, ONLY_LEAF, Entry, Leaf, next_serial
 from arrayad.tensor import Tensor
 from arrayad.tracing import Tape, is_member, record
 from arrayad.transforms.boundary import parameter_names
 
-CONSTANT: Any = constant.primitive  # type: ignore[attr-defined]
-PICK: Any = pick.primitive  # type: ignore[attr-defined]
+CONSTANT: Any = TABLE["stop_gradient"]
+PICK: Any = TABLE["pick"]
 
 TRACING = threading.RLock()
 """Held by the thread that traces: until it is done, the Tensors that it has lifted have histories of its trace."""
