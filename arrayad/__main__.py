@@ -25,10 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(info_text())
-    elif options.command == "precision":
-        precision.run(options)
-    else:
-        demo.run(options)
+        return
+    try:
+        {"demo": demo.run, "precision": precision.run}[options.command](options)
+    except ImportError as error:
+        sys.exit(str(error))
 
 
 def info_text() -> str:

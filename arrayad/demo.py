@@ -11,7 +11,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from arrayad import kernels, nn, optim
 from arrayad.compiler.compile import compile
 from arrayad.compiler.toolchain import toolchain, why_no_toolchain
 from arrayad.data import Batches, stratified_split
+from arrayad.extras import extra
 from arrayad.functions.creation import asarray, tensor
 from arrayad.modes import no_grad
 from arrayad.nn import functional
@@ -98,29 +98,18 @@ class Comparison:
 # --- data and model ----------------------------------------------------------------------------------------------------
 
 
-def optional(module: str, package: str) -> Any:
-    """A module of the extra `arrayad[demo]`.
-
-    **Raises** `SystemExit` with the cure where it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise SystemExit(f"[demo] {package} is needed ({error}); install it with: pip install 'arrayad[demo]'") from None
-
-
 def one_blas_thread() -> Any:
     """A context in which BLAS computes alone.
 
     The products here are small: a second thread brings nothing, and on a busy machine waiting for it takes ten times as long
     as computing.  threadpoolctl comes with scikit-learn.
     """
-    return optional("threadpoolctl", "scikit-learn").threadpool_limits(1, user_api="blas")
+    return extra("demo", "threadpoolctl", "demo").threadpool_limits(1, user_api="blas")
 
 
 def load_digits(rng: Generator) -> Digits:
     """The digits, of which a fifth of each class is held out at random."""
-    data = optional("sklearn.datasets", "scikit-learn").load_digits()
+    data = extra("demo", "sklearn.datasets", "demo").load_digits()
     images, labels = (data.data / 16).astype(np.float32), data.target.astype(np.int64)
     kept, held_out = stratified_split(labels, 1 / 5, rng)
     return Digits(images[kept], labels[kept], images[held_out], labels[held_out])
@@ -307,14 +296,14 @@ ROWS, COLUMNS = 5, 9
 
 def plot(run: Training, digits: Digits, path: Path) -> None:
     """Write the picture: loss and accuracy by epoch, and held-out digits with what the network takes them for."""
-    figure = optional("matplotlib.figure", "matplotlib").Figure(figsize=(12.6, 6.2), dpi=120, facecolor="white")
+    figure = extra("demo", "matplotlib.figure", "demo").Figure(figsize=(12.6, 6.2), dpi=120, facecolor="white")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.55))
     loss, accuracy = left.subplots(2, 1, sharex=True)
     left.subplots_adjust(left=0.16, right=0.92, top=0.9, bottom=0.1, hspace=0.14)
     draw_curves(loss, run.train_loss, run.test_loss, "cross entropy")
     draw_curves(accuracy, [100 * a for a in run.train_accuracy], [100 * a for a in run.test_accuracy], "accuracy, %")
     loss.set_yscale("log")
-    ticks = optional("matplotlib.ticker", "matplotlib")
+    ticks = extra("demo", "matplotlib.ticker", "demo")
     loss.yaxis.set_major_locator(ticks.LogLocator(subs=(1, 2, 3, 5, 7)))
     loss.yaxis.set_minor_locator(ticks.NullLocator())
     loss.yaxis.set_major_formatter(ticks.StrMethodFormatter("{x:g}"))
@@ -386,8 +375,8 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.epochs < 1:
         raise SystemExit(f"[demo] --epochs is {options.epochs}; at least 1 is needed")
-    bar = optional("tqdm", "tqdm").tqdm
-    optional("sklearn", "scikit-learn")
+    bar = extra("demo", "tqdm", "demo").tqdm
+    extra("demo", "sklearn", "demo")
     with one_blas_thread(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"\[compile\] there is no C compiler")  # the heading says so
         print(heading(not options.eager))

@@ -15,14 +15,15 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from arrayad import kernels
+from arrayad.arbitrary import context
 from arrayad.elementwise import Elementwise, minus_one, one
+from arrayad.extras import extra
 from arrayad.functions.creation import asarray, ones_like
 from arrayad.namespace import PUBLIC
 from arrayad.nn import functional
@@ -200,17 +201,6 @@ def points(subject: Subject, count: int, dtype: str) -> list[Array]:
 # --- the truth ---------------------------------------------------------------------------------------------------------
 
 
-def mpmath_module() -> Any:
-    """The module `mpmath`.
-
-    **Raises** `SystemExit` with the cure where it is not installed.
-    """
-    try:
-        return import_module("mpmath")
-    except ImportError as error:
-        raise SystemExit(f"[precision] mpmath is needed ({error}); install it with: pip install 'arrayad[precision]'") from None
-
-
 class OutsideError(Exception):
     """The point lies outside the domain of the derivative, or on its edge."""
 
@@ -219,7 +209,7 @@ class Truth:
     """The derivative of a formula of mpmath and its condition number, at one point after another."""
 
     def __init__(self, subject: Subject, dtype: str) -> None:
-        self.mp = mpmath_module().mp
+        self.mp = context()
         self.i = subject.i
         self.moving = [k for k in range(subject.arity) if k not in subject.integers]
         self.names = operand_names(subject.arity)
@@ -313,7 +303,7 @@ def worst_of(subject: Subject, dtype: str, operands: list[Array], found: dict[st
 
 def in_40_digits(subject: Subject, operands: list[Array]) -> Array:
     """The derivative by our own rules in arithmetic of 40 digits; nan where that takes too long."""
-    mp, moving = mpmath_module().mp, subject.i
+    mp, moving = context(), subject.i
     if subject.name in LOOKED_OVER:
         chosen = LOOKED_OVER[subject.name](*operands)
         found = np.full(chosen.shape, mp.nan, object)
@@ -378,7 +368,7 @@ def run(options: argparse.Namespace) -> None:
     **Raises** `SystemExit` for a name that is not there, fewer than ten points, where the extra is not installed, and after
     the table where a derivative exceeds the bound.
     """
-    mpmath_module()
+    extra("precision", "mpmath", "precision")
     if options.points < 10:
         raise SystemExit(f"[precision] --points is {options.points}; at least 10 are needed")
     chosen = [subject for subject in subjects() if not options.only or subject.name in options.only]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -111,8 +112,10 @@ def test_without_a_compiler_the_demo_says_so_and_replays(capsys, monkeypatch):
 
 
 def test_what_is_missing_is_named(monkeypatch):
-    with pytest.raises(SystemExit, match=r"tqdm2 is needed .* pip install 'arrayad\[demo\]'"):
-        demo.optional("tqdm2", "tqdm2")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "sklearn.datasets", None)
+        with pytest.raises(SystemExit, match=r'sklearn is needed: pip install "arrayad\[demo\]"'):
+            program.main(["demo"])
     with pytest.raises(SystemExit, match="--epochs is 0"):
         program.main(["demo", "--epochs", "0"])
 

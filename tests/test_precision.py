@@ -174,7 +174,7 @@ def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit, match=r"beyond 0\.001: exp"):
         precision.run(options(points=20, only=["exp"]))
     monkeypatch.setitem(sys.modules, "mpmath", None)
-    with pytest.raises(SystemExit, match=r"arrayad\[precision\]"):
+    with pytest.raises(ImportError, match=r"arrayad\[precision\]"):
         precision.run(options())
 
 

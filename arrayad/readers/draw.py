@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from arrayad.extras import extra
 from arrayad.readers.show import formula, input_names, names_of, shown
 from arrayad.tracing import Tape, is_member
 
@@ -49,11 +50,7 @@ Tape.draw = draw
 
 def import_graphviz() -> Any:
     """The package graphviz, or an error that says how to get it."""
-    try:
-        import graphviz
-    except ImportError:
-        raise ImportError('[draw] the package graphviz is needed: pip install "arrayad[draw]"') from None
-    return graphviz
+    return extra("draw", "graphviz", "draw")
 
 
 def write(graph: Any, path: str, graphviz: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from arrayad.binding import is_recordable
 from arrayad.dependence import Labels, Links, Pairs
+from arrayad.extras import extra
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import recorded
 from arrayad.tensor import Tensor
@@ -27,11 +28,7 @@ LIMIT = 1 << 28
 
 def import_sparse() -> Any:
     """The package scipy.sparse, or an error that says how to get it."""
-    try:
-        import scipy.sparse
-    except ImportError:
-        raise ImportError('[sparse] the package scipy is needed: pip install "arrayad[sparse]"') from None
-    return scipy.sparse
+    return extra("sparse", "scipy.sparse", "sparse")
 
 
 def pattern(tape: Tape) -> list[Any]:
