@@ -27,6 +27,7 @@ from arrayad import (
     sparse,
     testing,
 )
+from arrayad.by_hand import manual
 from arrayad.compiler import cache, compile
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from arrayad.custom import custom_jvp, custom_vjp

@@ -18,6 +18,7 @@ from arrayad import rewrites as rewrites
 from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import testing as testing
+from arrayad.by_hand import manual as manual
 from arrayad.compiler import cache as cache
 from arrayad.compiler import compile as compile
 from arrayad.control import checkpoint as checkpoint

@@ -1,0 +1,5 @@
+"""Derivatives by hand: of whole programs, and worked out step by step as a textbook does."""
+
+from arrayad.by_hand.manual import manual
+
+__all__ = ["manual"]
