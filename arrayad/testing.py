@@ -10,7 +10,20 @@ import numpy as np
 from arrayad import tree
 from arrayad.arbitrary import array_in
 from arrayad.errors import ArrayadError, DTypeError, describe
-from arrayad.numerical.step import EPS, FORMULAS, Difference, Formula, best_step, difference, least_step, lengths, settled
+from arrayad.numerical.stencil import Formula, formula
+from arrayad.numerical.step import (
+    EPS,
+    Asking,
+    Difference,
+    Displacement,
+    Evaluate,
+    answer,
+    best_step,
+    difference,
+    least_step,
+    lengths,
+    settled,
+)
 from arrayad.tensor import Tensor, handle
 from arrayad.transforms.boundary import is_array, parameter_names
 from arrayad.transforms.forward import jvp
@@ -176,7 +189,7 @@ class Check:
             return flat(self.values(moved))
 
         x = np.abs(self.leaves[i][index]).reshape(1)
-        found = differenced(along, FORMULAS["central", 6], x, self.base)
+        found = differenced(along, formula("central", 6), x, self.base)
         where = f"{self.names[i]}[{', '.join(map(str, index))}]" if index else self.names[i]
         if "forward" in self.modes:
             tangents = self.pushed(self.leaves, [tangent if k == i else None for k in self.smooth])
@@ -190,6 +203,7 @@ class Check:
                 np.sum(found.value[there] * ct[there]).real,
                 np.sum(found.truncation[there] * sizes),
                 np.sum(found.roundoff[there] * sizes),
+                np.max(found.step, initial=0.0),
             )
             pulled = np.sum(np.conj(gradients[i][index]) * unit).real
             if np.isnan(pulled) and not there.all():
@@ -211,7 +225,7 @@ class Check:
         `size`: that of the largest number from which the derivative is added.
         """
         derivative, base = np.atleast_1d(derivative), np.atleast_1d(base)
-        value, truncation, roundoff = (np.atleast_1d(part) for part in found)
+        value, truncation, roundoff = (np.atleast_1d(part) for part in found[:3])
         there = np.isfinite(base)
         with np.errstate(all="ignore"):
             largest = max(float(np.max(np.abs(value), where=there & np.isfinite(value), initial=0.0)), size)
@@ -243,7 +257,7 @@ class Check:
         """A remark where the differences from either side disagree, or are as far off as the derivative."""
         sides = []
         for method in ("backward", "forward"):
-            found, _ = over(along, FORMULAS[method, 2], x, lengths(x, np.ones(1))[0])
+            found, _ = answer(over(formula(method, 2), x, lengths(x, np.ones(1))[0]), at(along))
             sides.append((np.atleast_1d(found.value)[k], float(np.atleast_1d(found.error)[k])))
         (left, left_error), (right, right_error) = sides
         if np.isfinite(left) != np.isfinite(right):
@@ -284,14 +298,22 @@ class Check:
 def differenced(along: Callable[[float], Any], rule: Formula, x: Array, base: Array) -> Difference:
     """A difference at `x` with the step that suits the formula and the function."""
     ladder = [(length,) for length in lengths(x, np.ones(1))]
-    return settled(lambda length: over(along, rule, x, length), ladder, base, [rule])
+    return answer(settled(lambda length: over(rule, x, length), ladder, base, [rule]), at(along))
 
 
-def over(along: Callable[[float], Any], rule: Formula, x: Array, length: float) -> tuple[Difference, Array]:
+def over(rule: Formula, x: Array, length: float) -> Asking[tuple[Difference, Array]]:
     """A difference, and the value by interpolation, with the step that suits a length."""
-    with np.errstate(all="ignore"):
-        step = best_step(rule, length, least=least_step(x, np.ones(1)))
-        return difference(lambda places: [along(h) for (h,) in places], [rule], [step])
+    return difference([rule], [best_step(rule, length, least=least_step(x, np.ones(1)))])
+
+
+def at(along: Callable[[float], Any]) -> Evaluate:
+    """The function's values at displacements along one direction."""
+
+    def evaluate(places: list[Displacement]) -> list[Array]:
+        with np.errstate(all="ignore"):
+            return [along(h) for (h,) in places]
+
+    return evaluate
 
 
 def plain(x: Any) -> Any:

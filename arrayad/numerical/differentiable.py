@@ -21,19 +21,8 @@ from arrayad.custom import custom_jvp
 from arrayad.errors import DTypeError, ShapeError, describe, user_stacklevel
 from arrayad.functions.linear_algebra import matmul
 from arrayad.numerical.callback import Callback, callback
-from arrayad.numerical.step import (
-    COMPLEX_STEP,
-    EPS,
-    FORMULAS,
-    Difference,
-    Formula,
-    best_step,
-    difference,
-    formula,
-    least_step,
-    lengths,
-    settled,
-)
+from arrayad.numerical.stencil import Formula, formula
+from arrayad.numerical.step import COMPLEX_STEP, EPS, Asking, Difference, Displacement, Line, answers, mixed, relative_noise
 from arrayad.primitives.casting import stop_gradient
 from arrayad.primitives.joining import concat
 from arrayad.primitives.shape import reshape
@@ -116,7 +105,7 @@ def differentiable(
     """
     if method == "complex" and order is not None:
         raise ValueError("[differentiable] the complex step has no order")
-    rule = FORMULAS["central", 4] if method == "complex" else formula(method, order)
+    rule = formula("central", 4) if method == "complex" else formula(method, order)
     if not 0 < noise < 1:
         raise ValueError(f"[differentiable] noise is {noise}; the relative error of the values lies between 0 and 1")
     low, high = (np.asarray(bound, np.float64) for bound in bounds)
@@ -313,7 +302,7 @@ class BlackBox:
     def along(self, values: Sequence[Any], tangent: Array) -> list[Array]:
         """The derivative along a tangent."""
         places = Places(self, values)
-        found = places.mixed([np.asarray(tangent, np.float64)])
+        (found,) = places.mixed([[np.asarray(tangent, np.float64)]])
         self.warn(1, found, places)
         return [part.value for part in places.split(found)]
 
@@ -322,16 +311,15 @@ class BlackBox:
         places = Places(self, values)
         n = places.x.size
         units = np.eye(n)
-        columns = {
-            indices: places.mixed([units[i] for i in indices]) for indices in itertools.combinations_with_replacement(range(n), k)
-        }
+        choices = list(itertools.combinations_with_replacement(range(n), k))
+        columns = dict(zip(choices, places.mixed([[units[i] for i in indices] for indices in choices]), strict=True))
         if not columns:
             empty = np.zeros((places.base.size, *(n,) * k))
-            return places.split(Difference(empty, empty, empty))
+            return places.split(Difference(empty, empty, empty, empty))
         whole = Difference(
             *(
                 np.stack([columns[tuple(sorted(i))][part] for i in itertools.product(range(n), repeat=k)], axis=-1)
-                for part in range(3)
+                for part in range(len(Difference._fields))
             )
         )
         self.warn(k, whole, places)
@@ -404,18 +392,19 @@ class Places:
         except (ValueError, ArithmeticError):
             return np.full(self.base.shape, np.nan, np.complex128 if self.options.method == "complex" else np.float64)
 
-    def mixed(self, directions: list[Array]) -> Difference:
-        """The mixed derivative along some directions."""
-        imaginary = directions[:1] if self.options.method == "complex" else []
-        real = directions[len(imaginary) :]
-        noise = self.options.noise
+    def mixed(self, choices: list[list[Array]]) -> list[Difference]:
+        """The mixed derivatives, one along the directions of each choice; their points are evaluated together."""
+        imaginary = self.options.method == "complex"
+        noise = relative_noise(self.options.noise)
+        real = [choice[imaginary:] for choice in choices]
 
-        def evaluate(displacements: list[tuple[float, ...]]) -> list[Array]:
-            shifts = [sum((a * d for a, d in zip(given, real, strict=True)), np.zeros(())) for given in displacements]
+        def evaluate(wanted: list[tuple[int, Displacement]]) -> list[Array]:
+            shifts = [sum((a * d for a, d in zip(given, real[i], strict=True)), np.zeros(())) for i, given in wanted]
             if not imaginary:
                 elsewhere = iter(self.moved([self.x + shift for shift in shifts if np.any(shift)]))
                 return [next(elsewhere) if np.any(shift) else self.base for shift in shifts]
-            found = self.moved([self.x + shift + COMPLEX_STEP * 1j * imaginary[0] for shift in shifts])
+            turned = [COMPLEX_STEP * 1j * choices[i][0] for i, _ in wanted]
+            found = self.moved([self.x + shift + turn for shift, turn in zip(shifts, turned, strict=True)])
             if any(np.isrealobj(y) for y in found):
                 raise TypeError(
                     f"[{self.box.name}] the function returned real numbers at complex ones, so the complex step sees nothing; "
@@ -423,43 +412,21 @@ class Places:
                 )
             return [y.imag / COMPLEX_STEP for y in found]
 
-        if not real:
-            (value,) = evaluate([()])
-            return Difference(value, np.zeros_like(value), noise * np.abs(value))
+        def derivative(directions: list[Array]) -> Asking[Difference]:
+            (base,) = (yield [(0.0,) * len(directions)]) if imaginary else [self.base]
+            if not directions:
+                nothing = np.zeros_like(base)
+                return Difference(base, nothing, noise.of(np.abs(base)), nothing + COMPLEX_STEP)
+            return (yield from mixed([self.line(d) for d in directions], self.options.rule, base, noise))
 
-        def attempt(*given: float) -> tuple[Difference, Array]:
-            asked = [self.step_along(d, length, len(real)) for d, length in zip(real, given, strict=True)]
-            rules, steps = zip(*asked, strict=True)
-            return difference(evaluate, rules, steps, noise)
+        return answers([derivative(directions) for directions in real], evaluate)
 
-        candidates = list(zip(*(lengths(self.x, d) for d in real), strict=True))
-        if self.options.step is not None:
-            return attempt(*candidates[0])[0]
-        rules = [self.step_along(d, length, len(real))[0] for d, length in zip(real, candidates[0], strict=True)]
-        base = evaluate([(0.0,) * len(real)])[0] if imaginary else self.base
-        return settled(attempt, candidates, base, rules, noise)
-
-    def step_along(self, direction: Array, length: float, count: int) -> tuple[Formula, float]:
-        """The formula and the step along a direction, one of `count`, that suit a length and stay within the bounds."""
-        rule, given = self.options.rule, self.options.step
+    def line(self, direction: Array) -> Line:
+        """The line from here along a direction."""
         moves = direction != 0
-        d, x, low, high = (part[moves] for part in (direction, self.x, self.low, self.high))
-        if not d.size:
-            return rule, length
-        up = float(np.min(np.where(d > 0, high - x, low - x) / d))
-        down = float(np.min(np.where(d > 0, x - low, x - high) / d))
-        least = least_step(x, d)
-        h = (
-            best_step(rule, length, self.options.noise, count, least)
-            if given is None
-            else float(np.min(self.step[moves] / np.abs(d)))
-        )
-        if 2 * count * h * max(rule.offsets) <= up and -2 * count * h * min(rule.offsets) <= down:
-            return rule, h
-        rule = FORMULAS["forward" if up >= down else "backward", 2]
-        h = best_step(rule, length, self.options.noise, count, least) if given is None else h
-        room = max(up, down) / (4 * count)
-        return rule, h if h <= room else math.ldexp(1.0, math.floor(math.log2(room)))
+        d = direction[moves]
+        h = None if self.options.step is None or not d.size else float(np.min(self.step[moves] / np.abs(d)))
+        return Line(self.x[moves], d, self.low[moves], self.high[moves], h)
 
     def split(self, whole: Difference) -> list[Difference]:
         """The parts of a difference that belong to the leaves of the result."""

@@ -1,60 +1,50 @@
-"""Difference formulas, the step that suits them, and the errors that remain: truncation and round-off.
+"""The step that suits a formula, a difference with its errors, truncation and round-off, and the search for a better one.
 
 A formula of order p for the m-th derivative is off by c hᵖ with the step h, since it ends a Taylor series, and by about
 eps |f| / hᵐ, since it subtracts nearly equal numbers; the best h, of the size of eps^(1 / (p + m)), balances the two.
 
-**Source** Fornberg, Generation of finite difference formulas on arbitrarily spaced grids, Math. Comp. 51 (1988); Press et al.,
-Numerical Recipes, 3rd ed. (2007), section 5.7.
+What is computed here asks for values of the function, and does not call it: an `Asking` yields displacements and is sent the
+values there.  So many derivatives can be computed side by side, their questions answered together (`answers`).
+
+**Source** Press et al., Numerical Recipes, 3rd ed. (2007), section 5.7; Gill, Murray, Saunders & Wright, Computing
+forward-difference intervals for numerical optimization, SIAM J. Sci. Stat. Comput. 4 (1983).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from arrayad.numerical.stencil import Formula, formula
+
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-20
 
+Displacement = tuple[float, ...]
+"""How far to go along each of some directions."""
 
-class Formula(NamedTuple):
-    """f'(x) ≈ Σ weights[k] f(x + offsets[k] h) / h, off by O(h^order)."""
+Asking = Generator[list[Displacement], list[Array], T]
+"""A computation that asks for the function's values at displacements."""
 
-    offsets: tuple[int, ...]
-    weights: tuple[float, ...]
-    order: int
-
-
-FORMULAS: dict[tuple[str, int], Formula] = {
-    ("forward", 1): Formula((0, 1), (-1.0, 1.0), 1),
-    ("forward", 2): Formula((0, 1, 2), (-1.5, 2.0, -0.5), 2),
-    ("backward", 1): Formula((0, -1), (1.0, -1.0), 1),
-    ("backward", 2): Formula((0, -1, -2), (1.5, -2.0, 0.5), 2),
-    ("central", 2): Formula((-1, 1), (-0.5, 0.5), 2),
-    ("central", 4): Formula((-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12), 4),
-    ("central", 6): Formula((-3, -2, -1, 1, 2, 3), (-1 / 60, 3 / 20, -3 / 4, 3 / 4, -3 / 20, 1 / 60), 6),
-}
-
-
-MIDDLE: dict[tuple[int, ...], tuple[float, ...]] = {
-    (-1, 1): (1 / 2, 1 / 2),
-    (-2, -1, 1, 2): (-1 / 6, 2 / 3, 2 / 3, -1 / 6),
-    (-3, -2, -1, 1, 2, 3): (1 / 20, -3 / 10, 3 / 4, 3 / 4, -3 / 10, 1 / 20),
-}
-"""What f(0) is by interpolation between the offsets of a central formula."""
+Evaluate = Callable[[list[Displacement]], list[Array]]
+"""The function's values at some displacements."""
 
 
 class Difference(NamedTuple):
-    """A derivative by differences, and estimates of what it is off by."""
+    """A derivative by differences, estimates of what it is off by, and the step that it was taken with."""
 
     value: Any
     truncation: Any
     roundoff: Any
+    step: Any
 
     @property
     def error(self) -> Any:
@@ -62,49 +52,88 @@ class Difference(NamedTuple):
         return self.truncation + self.roundoff
 
 
-def formula(method: str, order: int | None) -> Formula:
-    """The formula of this name and order; the lowest order there is if none is given.
+class Noise(NamedTuple):
+    """What the function's values are off by: `floor` times their size, and `absolute` at least, for each result.
 
-    **Raises** `ValueError` where there is none.
+    `relative` is what steps are chosen for.
     """
-    orders = [known for name, known in FORMULAS if name == method]
-    if not orders or (order is not None and order not in orders):
-        there = ", ".join(f"{name} of order {known}" for name, known in FORMULAS)
-        raise ValueError(f"[numerical] there is no {method} difference of order {order}; there are {there}, and complex")
-    return FORMULAS[method, min(orders) if order is None else order]
+
+    relative: float
+    floor: float
+    absolute: Any = 0.0
+
+    def of(self, sizes: Any) -> Any:
+        """What values of these sizes are off by."""
+        return np.maximum(self.floor * sizes, self.absolute)
 
 
-def best_step(rule: Formula, scale: float, eps: float = EPS, derivatives: int = 1, least: float = 0.0) -> float:
+def relative_noise(eps: float) -> Noise:
+    """Values that are off by `eps` times their size."""
+    return Noise(eps, eps)
+
+
+ROUNDING = relative_noise(EPS)
+
+
+# --- questions and answers -----------------------------------------------------------------------------------------------
+
+
+def answer(asking: Asking[T], evaluate: Evaluate) -> T:
+    """What comes of a computation whose questions the function answers."""
+    return next(iter(answers([asking], lambda wanted: evaluate([place for _, place in wanted]))))
+
+
+def answers(askings: Sequence[Asking[T]], evaluate: Callable[[list[tuple[int, Displacement]]], list[Array]]) -> list[T]:
+    """What comes of several computations; what they ask for in one round is evaluated together.
+
+    **Parameters** `evaluate`: takes pairs of the number of the computation and its displacement.
+    """
+    found: dict[int, T] = {}
+    sent: dict[int, Any] = dict.fromkeys(range(len(askings)))
+    while sent:
+        questions: dict[int, list[Displacement]] = {}
+        for i, values in sent.items():
+            try:
+                questions[i] = askings[i].send(values)
+            except StopIteration as done:
+                found[i] = done.value
+        wanted = [(i, place) for i, places in questions.items() for place in places]
+        values = iter(evaluate(wanted) if wanted else [])
+        sent = {i: list(itertools.islice(values, len(places))) for i, places in questions.items()}
+    return [found[i] for i in range(len(askings))]
+
+
+# --- one difference ------------------------------------------------------------------------------------------------------
+
+
+def power_of_two(length: float) -> float:
+    """The power of two next to a length: it is added to most numbers without rounding."""
+    return math.ldexp(1.0, round(math.log2(length)))
+
+
+def best_step(rule: Formula, scale: float, eps: float = EPS, derivatives: int | None = None, least: float = 0.0) -> float:
     """The step that balances truncation and round-off for a function whose derivatives are of the size of the function.
 
     A power of two, which is added to most numbers without rounding.
 
     **Parameters** `scale`: the length over which the function changes; `eps`: the relative error of its values;
-    `derivatives`: how often it is differentiated; `least`: a shorter step does nothing.
+    `derivatives`: how often it is differentiated, in all directions; `least`: a shorter step does nothing.
     """
-    best = max(float(scale) * eps ** (1.0 / (rule.order + derivatives)), least)
-    return math.ldexp(1.0, round(math.log2(best)))
-
-
-def least_step(x: Array, direction: Array) -> float:
-    """A step that moves the elements of `x` by more than their own rounding."""
-    moves = (direction != 0) & np.isfinite(x)
-    return float(np.max(8 * np.spacing(np.abs(x[moves])) / np.abs(direction[moves]), initial=0.0))
+    times = rule.derivatives if derivatives is None else derivatives
+    return power_of_two(max(float(scale) * eps ** (1.0 / (rule.order + times)), least) / rule.least)
 
 
 def accuracy(rules: Sequence[Formula], eps: float = EPS) -> float:
     """The relative error of a difference with the best step."""
     order = min(rule.order for rule in rules)
-    return float(eps ** (order / (order + len(rules))))
+    return float(eps ** (order / (order + derivatives_of(rules))))
 
 
-Evaluate = Callable[[list[tuple[float, ...]]], list[Array]]
-"""The function's values at some displacements, one number for each direction."""
+def derivatives_of(rules: Iterable[Formula]) -> int:
+    return sum(rule.derivatives for rule in rules)
 
 
-def difference(
-    evaluate: Evaluate, rules: Sequence[Formula], steps: Sequence[float], eps: float = EPS
-) -> tuple[Difference, Array]:
+def difference(rules: Sequence[Formula], steps: Sequence[float], noise: Noise = ROUNDING) -> Asking[tuple[Difference, Array]]:
     """The mixed derivative at 0 along some directions, by a formula for each of them, and the value there by interpolation.
 
     The truncation error is estimated by a second difference with twice the steps, the round-off error from the size of
@@ -112,30 +141,56 @@ def difference(
     """
     grid = list(itertools.product(*(range(len(rule.offsets)) for rule in rules)))
     offsets = [tuple(rule.offsets[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
-    weights = [math.prod(rule.weights[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
-    between = [math.prod(middle(rule)[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
+    weights = [product(rule.weights[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
+    middles = [rule.middle for rule in rules]
+    between = [product(middle[k] for middle, k in zip(middles, term, strict=True)) for term in grid]
     wanted = dict.fromkeys([*offsets, *(tuple(2 * k for k in offset) for offset in offsets)])
-    places = [tuple(k * h for k, h in zip(offset, steps, strict=True)) for offset in wanted]
-    values = dict(zip(wanted, map(np.asarray, evaluate(places)), strict=True))
+    places = [tuple(float(k) * h for k, h in zip(offset, steps, strict=True)) for offset in wanted]
+    values = dict(zip(wanted, map(np.asarray, (yield places)), strict=True))
     near = [values[offset] for offset in offsets]
     far = [values[tuple(2 * k for k in offset)] for offset in offsets]
-    volume = math.prod(steps)
+    times = derivatives_of(rules)
+    volume = math.prod(h**rule.derivatives for rule, h in zip(rules, steps, strict=True))
     with np.errstate(all="ignore"):
         value = total(weights, near) / volume
-        wider = total(weights, far) / (volume * 2 ** len(rules))
-        size = total(map(abs, weights), map(np.abs, near)) / volume
+        wider = total(weights, far) / (volume * 2**times)
+        roundoff = total(map(abs, weights), [noise.of(np.abs(y)) for y in near]) / volume
         order = min(rule.order for rule in rules)
-        return Difference(value, np.abs(value - wider) / (2**order - 1), eps * size), total(between, near)
+        step = np.full(value.shape, math.prod(steps) ** (1 / len(steps)))
+        return Difference(value, np.abs(value - wider) / (2**order - 1), roundoff, step), total(between, near)
 
 
-def middle(rule: Formula) -> tuple[float, ...]:
-    """The weights by which the formula's values give that at 0."""
-    return MIDDLE.get(rule.offsets) or tuple(float(k == 0) for k in rule.offsets)
+def product(weights: Iterable[Fraction]) -> Fraction:
+    return math.prod(weights, start=Fraction(1))
 
 
-def total(weights: Iterable[float], values: Iterable[Array]) -> Array:
-    """Σ weights[k] values[k]."""
-    return np.asarray(sum(w * y for w, y in zip(weights, values, strict=True)))
+def total(weights: Iterable[Fraction], values: Iterable[Array]) -> Array:
+    """Σ weights[k] values[k], the weights brought to one denominator, so that none of them is rounded.
+
+    Where the weights add up to 0, one value is taken off all others first, of which nothing is lost where they are close: it is
+    the function's own rounding that remains.
+    """
+    given, terms = list(weights), list(values)
+    if not sum(given):
+        middle = terms[len(terms) // 2]
+        terms = [y - middle for y in terms]
+    common = math.lcm(*(w.denominator for w in given))
+    scaled = [number(w.numerator * (common // w.denominator), y) * y for w, y in zip(given, terms, strict=True)]
+    return np.asarray(sum(scaled) / number(common, terms[0]))
+
+
+def number(n: int, like: Array) -> Any:
+    """An integer as a number of the real dtype of an array, float64 at least."""
+    return np.result_type(like.real.dtype, np.float64).type(n)
+
+
+# --- lengths and lines ---------------------------------------------------------------------------------------------------
+
+
+def least_step(x: Array, direction: Array) -> float:
+    """A step that moves the elements of `x` by more than their own rounding."""
+    moves = (direction != 0) & np.isfinite(x)
+    return float(np.max(8 * np.spacing(np.abs(x[moves])) / np.abs(direction[moves]), initial=0.0))
 
 
 def lengths(x: Array, direction: Array) -> list[float]:
@@ -153,13 +208,127 @@ def lengths(x: Array, direction: Array) -> list[float]:
     return [first, own, float(1 / np.max(steep)), *smaller, 1e2 * first, 1e4 * first]
 
 
+class Line(NamedTuple):
+    """A direction from a place, as far as it may be followed: the elements that move, at `x`, by multiples of `direction`.
+
+    `step`: that to take, None where it is to be found.
+    """
+
+    x: Array
+    direction: Array
+    low: Array
+    high: Array
+    step: float | None = None
+
+    @property
+    def down(self) -> float:
+        """How far against the direction the bounds are."""
+        d = self.direction
+        return float(np.min(np.where(d > 0, self.x - self.low, self.x - self.high) / d, initial=np.inf))
+
+    @property
+    def up(self) -> float:
+        """How far along the direction the bounds are."""
+        d = self.direction
+        return float(np.min(np.where(d > 0, self.high - self.x, self.low - self.x) / d, initial=np.inf))
+
+    @property
+    def lengths(self) -> list[float]:
+        """Lengths over which the function may change, the likeliest first."""
+        return lengths(self.x, self.direction)
+
+    @property
+    def least(self) -> float:
+        return least_step(self.x, self.direction)
+
+    def fitted(self, rule: Formula, length: float, eps: float, times: int) -> tuple[Formula, float]:
+        """The formula and the step that suit a length and stay within the bounds: at the edge, a one-sided formula.
+
+        `times`: how often is differentiated, in all directions.
+        """
+        if not self.direction.size:
+            return rule, length
+
+        def step(rule: Formula) -> float:
+            return best_step(rule, length, eps, times, self.least) if self.step is None else self.step
+
+        h, up, down = step(rule), self.up, self.down
+        reach = 2.0 * max(1, times - rule.derivatives + 1)
+        if reach * h * max(rule.offsets) <= up and -reach * h * min(rule.offsets) <= down:
+            return rule, h
+        rule = formula("forward" if up >= down else "backward", max(2, rule.order), rule.derivatives)
+        h = step(rule)
+        room = max(up, down) / (reach * float(max(map(abs, rule.offsets))))
+        return rule, h if h <= room else math.ldexp(1.0, math.floor(math.log2(room)))
+
+
+# --- the search ----------------------------------------------------------------------------------------------------------
+
+
+def mixed(
+    lines: Sequence[Line], rule: Formula, base: Array, noise: Noise = ROUNDING, *, times: int | None = None
+) -> Asking[Difference]:
+    """The derivative along some lines, a formula for each, with the steps that suit the function.
+
+    **Parameters** `base`: the function's value.  Where it is finite and the differences are not, since the function is not
+    defined to one side, the other side's formula is taken.
+    """
+    derivatives = rule.derivatives * len(lines) if times is None else times
+
+    def attempt(using: Formula) -> Callable[..., Asking[tuple[Difference, Array]]]:
+        def at(*given: float) -> Asking[tuple[Difference, Array]]:
+            asked = [line.fitted(using, length, noise.relative, derivatives) for line, length in zip(lines, given, strict=True)]
+            rules, steps = zip(*asked, strict=True)
+            return (yield from difference(rules, steps, noise))
+
+        return at
+
+    candidates = list(zip(*(line.lengths for line in lines), strict=True))
+    if any(line.step is not None for line in lines):
+        return (yield from attempt(rule)(*candidates[0]))[0]
+    rules = [line.fitted(rule, length, noise.relative, derivatives)[0] for line, length in zip(lines, candidates[0], strict=True)]
+    return (yield from settled(attempt(rule), candidates, base, rules, noise))
+
+
+class Candidates:
+    """Lengths to try, one after the other: some that are given, and before the next of these what the last attempt tells.
+
+    The errors of an attempt that is right to a digit, truncation c hᵖ and round-off r / hᵐ, tell the curvature, and with it the
+    step that balances them: h (m r / (p c))^(1 / (p + m)).  Where only round-off is seen, the step is to be much longer.
+    """
+
+    def __init__(self, given: Sequence[tuple[float, ...]], order: int, times: int) -> None:
+        self.queue = list(dict.fromkeys(given))
+        self.order, self.times = order, times
+        self.tried: list[tuple[float, ...]] = []
+        self.predictions = 4
+
+    def __iter__(self) -> Iterator[tuple[float, ...]]:
+        while self.queue:
+            self.tried.append(self.queue.pop(0))
+            yield self.tried[-1]
+
+    def predict(self, given: tuple[float, ...], found: Difference, credible: Array) -> None:
+        """Put the lengths first that the errors of an attempt speak for, where they are credible."""
+        if not self.predictions or not np.any(credible):
+            return
+        truncation, roundoff = (np.asarray(part, np.float64)[credible] for part in (found.truncation, found.roundoff))
+        ratios = np.maximum(self.times * roundoff, 1e-300) / np.maximum(self.order * truncation, 1e-300)
+        factor = float(np.exp(np.median(np.log(ratios)) / (self.order + self.times)))
+        factor = 100.0 if np.median(truncation / roundoff) <= 1.0 else min(max(factor, 1e-3), 1e3)
+        wanted = tuple(length * factor for length in given)
+        if all(max(a / b, b / a) > 4.0 for one in self.tried for a, b in zip(wanted, one, strict=True)):
+            self.predictions -= 1
+            self.queue.insert(0, wanted)
+
+
 def settled(
-    attempt: Callable[..., tuple[Difference, Array]],
+    attempt: Callable[..., Asking[tuple[Difference, Array]]],
     candidates: Sequence[tuple[float, ...]],
     base: Array,
     rules: Sequence[Formula],
-    eps: float = EPS,
-) -> Difference:
+    noise: Noise = ROUNDING,
+) -> Asking[Difference]:
     """The best difference, element by element, of those over some lengths; the first that is good ends the search.
 
     The best has the smallest estimated error, not in itself, since a step that is far too long makes all numbers small, but
@@ -169,24 +338,27 @@ def settled(
     direction; `base`: the function's value; where it is not finite, nothing is expected of the difference.
     """
     there = np.isfinite(base)
+    eps = noise.relative
     enough = 1e3 * accuracy(rules, eps)
-    unit = eps ** (len(rules) / (min(rule.order for rule in rules) + len(rules)))  # the steps' product over the lengths'
+    times = derivatives_of(rules)
+    unit = eps ** (times / (min(rule.order for rule in rules) + times))  # the steps' product over the lengths'
     best: Difference | None = None
     lowest: Any = np.inf
-    with np.errstate(all="ignore"):
-        for given in dict.fromkeys(candidates):
-            found, middle = attempt(*given)
+    queue = Candidates(candidates, min(rule.order for rule in rules), times)
+    for given in queue:
+        found, middle = yield from attempt(*given)
+        with np.errstate(all="ignore"):
             natural = found.roundoff / eps * unit
             score = found.error / np.maximum(np.abs(found.value), natural)
             score = np.where(found.error == 0, 0.0, score)
             misfit = np.abs(base - middle) > 1e-3 * np.maximum(np.abs(base), np.abs(middle) + natural * math.prod(given))
             score = np.where(np.isnan(score), np.inf, np.where(misfit, 1.0 + score / EPS, score))
             taken = score < lowest
-            best = (
-                found if best is None else Difference(*(np.where(taken, new, old) for new, old in zip(found, best, strict=True)))
-            )
+            best = found if best is None else Difference(*(np.where(taken, *pair) for pair in zip(found, best, strict=True)))
             lowest = np.minimum(score, lowest)
-            if np.all(lowest <= enough, where=there):
+            wanting = there & ~(lowest <= enough)
+            if not wanting.any():
                 break
+            queue.predict(given, found, wanting & (score < 0.1))
     assert best is not None
     return best
