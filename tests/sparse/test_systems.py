@@ -171,10 +171,10 @@ def test_the_factors_go_with_the_solution(values):
     y = solved(x, np.ones(N))
     gc.disable()
     try:
-        pattern = weakref.ref(y.history.parents[0].params["pattern"])
-        assert pattern().latest is not None
+        solver = weakref.ref(y.history.parents[0].params["solver"])
+        assert solver().latest is not None
         del y
-        assert pattern() is None
+        assert solver() is None
     finally:
         gc.enable()
 
@@ -192,13 +192,15 @@ def test_compiled(values, rng):
     assert compiled.traces == 1
 
 
-def test_patterns_are_told_apart_by_what_is_in_them():
-    one, same, other = (
-        ad.trace(lambda x, places=places: ad.sparse.solve((x, places), np.ones(2)))(np.ones(2)).entries[-2].params["pattern"]
-        for places in (([0, 1], [0, 1]), ([0, 1], [0, 1]), ([0, 1], [1, 0]))
-    )
-    assert one == same and hash(one) == hash(same) and one != other
-    assert repr(one) == repr(same) != repr(other)
+def test_solvers_are_told_apart_by_their_patterns():
+    def solver(*places, symmetric=False):
+        tape = ad.trace(lambda x: ad.sparse.solve((x, places), np.ones(2), symmetric=symmetric))(np.ones(2))
+        return next(entry.params["solver"] for entry in tape.entries if "solver" in entry.params)
+
+    one, same = solver([0, 1], [0, 1]), solver(np.array([0, 1]), (0, 1))
+    assert one == same and hash(one) == hash(same) and repr(one) == repr(same)
+    for other in (solver([0, 1], [1, 0]), solver([0, 1], [0, 1], symmetric=True)):
+        assert one != other and repr(one) != repr(other)
 
 
 def test_singular_matrices_are_refused():
@@ -221,14 +223,15 @@ def test_nan_and_nothing():
     "A, b, error, message",
     [
         (np.eye(2), np.ones(2), TypeError, "A is ndarray; .* For a dense matrix there is linalg.solve"),
-        (sp.eye_array(3), np.ones(2), ShapeError, r"A has shape \(3, 3\), b has 2 rows"),
+        (sp.eye_array(3), np.ones(2), ShapeError, r"A has shape \(3, 3\), its right operand 2 rows"),
         ((np.ones(3), ([0, 1], [0, 1])), np.ones(2), ShapeError, r"the values are f64\[3\], with 2 rows and 2 columns"),
-        ((np.ones(2), ([0, 2], [0, 1])), np.ones(2), IndexError, "rows go from 0 to 2; b has 2 rows, so from 0 to 1"),
+        ((np.ones(2), ([0, 2], [0, 1])), np.ones(2), IndexError, "rows go from 0 to 2; A has 2, counted from 0"),
         ((np.ones(2), ([0, 1], [-1, 1])), np.ones(2), IndexError, "columns go from -1 to 1"),
         ((np.ones(2), ([0.0, 1.0], [0, 1])), np.ones(2), DTypeError, r"rows are f64\[2\]; integers are needed"),
         ((np.ones(2), ([[0, 1]], [0, 1])), np.ones(2), ShapeError, r"rows are i64\[1,2\]; a vector is needed"),
-        ((np.ones(2), [0, 1], [0, 2]), np.ones(2), ShapeError, "row_starts must be the 3 places where rows start, from 0 to 2"),
-        ((np.ones(2), ([0, 1], [0, 1])), 1.0, ShapeError, r"b is f64\[\]; a vector is needed"),
+        ((np.ones(2), [0, 1], [0, 2]), np.ones(2), ShapeError, r"A has shape \(1, 2\); it must be square"),
+        ((np.ones(2), [0, 1], [0, 2, 1]), np.ones(2), ShapeError, "row_starts must be the 3 places .* from 0 to 2, rising"),
+        ((np.ones(2), ([0, 1], [0, 1])), 1.0, ShapeError, r"the right operand is f64\[\]; a vector is needed"),
         ((np.ones((2, 2)), ([0, 1], [0, 1])), np.ones((3, 2, 1)), ShapeError, "leading axes do not broadcast"),
         ((np.ones(2, np.longdouble), ([0, 1], [0, 1])), np.ones(2), DTypeError, "float32, float64"),
     ],
