@@ -28,6 +28,7 @@ from arrayad import (
     testing,
 )
 from arrayad.by_hand import manual
+from arrayad.comparison import compare
 from arrayad.compiler import cache, compile
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from arrayad.custom import custom_jvp, custom_vjp

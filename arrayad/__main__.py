@@ -1,4 +1,4 @@
-"""`python -m arrayad info | demo | precision`."""
+"""`python -m arrayad info | demo | compare | precision`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from arrayad import demo, kernels, precision
+from arrayad.comparison import command
 from arrayad.compiler import cache
 from arrayad.compiler.toolchain import toolchain, why_no_toolchain
 from arrayad.kernels import native
@@ -21,13 +22,14 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="print what computes here")
     demo.add_arguments(commands.add_parser("demo", help="train a network on digits, and check its gradient"))
+    command.add_arguments(commands.add_parser("compare", help="differentiate a function in four ways, side by side"))
     precision.add_arguments(commands.add_parser("precision", help="measure the derivatives of elementwise functions"))
     options = parser.parse_args(arguments)
     if options.command == "info":
         print(info_text())
         return
     try:
-        {"demo": demo.run, "precision": precision.run}[options.command](options)
+        {"demo": demo.run, "compare": command.run, "precision": precision.run}[options.command](options)
     except ImportError as error:
         sys.exit(str(error))
 

@@ -176,7 +176,7 @@ class Run:
                 continue
             block = np.empty((x.size, *y.shape), object if part == 0 else bool)
             for i in range(x.size):
-                block[i] = next(remaining)[k][part]
+                block[i] = next(remaining)[k][part][()]
             leaves.append(np.moveaxis(block, 0, -1).reshape((*y.shape, *x.shape)))
         return tree.unflatten(self.structure, leaves)
 

@@ -79,3 +79,8 @@ def test_what_has_no_reference_says_why(f, args, message):
 def test_fewer_digits_than_ten_are_refused():
     with pytest.raises(ValueError, match="at least 10"):
         reference(lambda x: x, (1.0,), digits=5)
+
+
+def test_the_elements_are_numbers():
+    found = reference(lambda x: x**2, (0.5,))
+    assert found.derivative[0].shape == () and isinstance(found.derivative[0].item(), mpmath.mpf)

@@ -1,0 +1,116 @@
+"""The ways to a derivative, each a row: what it is called and how it is gone.
+
+A row takes a `Problem` and prepares a program that gives the Jacobian; what is got ready once, such as a symbolic derivative, is
+no part of that program.  A way that cannot be gone raises, and its error says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from arrayad import tree
+from arrayad.by_hand import manual
+from arrayad.comparison.problem import Problem, name_of
+from arrayad.compiler.compile import compile
+from arrayad.compiler.toolchain import toolchain, why_no_toolchain
+from arrayad.errors import CompileError
+from arrayad.functions.creation import tensor
+from arrayad.numerical import jacobian as differences
+from arrayad.transforms import grad, jacobian, jvp, trace
+
+
+class Prepared(NamedTuple):
+    """A program that gives the derivative, as a tree like that of `jacobian` by several arguments.
+
+    `operations`: how many it consists of; `evaluations` of the function, where they are not to be counted by looking on; `note`:
+    what there is to say of it.
+    """
+
+    run: Callable[[], Any]
+    operations: int | None = None
+    evaluations: int | None = None
+    note: str = ""
+
+
+class Way(NamedTuple):
+    """One way to a derivative."""
+
+    way: str
+    method: str
+    prepare: Callable[[Problem], Prepared]
+
+
+def by_hand_ways(problem: Problem, given: Callable[..., Any] | None) -> list[Way]:
+    """The derivative that the user wrote, if there is one."""
+    df = problem.f.df if given is None and isinstance(problem.f, manual) else given
+    if df is None:
+        return []
+
+    def derivative(*chosen: Any) -> Any:
+        found = df(*problem.complete(chosen))
+        return (found,) if len(chosen) == 1 else found
+
+    def prepare(problem: Problem) -> Prepared:
+        return Prepared(lambda: derivative(*problem.chosen), operations(derivative, problem))
+
+    return [Way("by hand", name_of(df, "df"), prepare)]
+
+
+def numerical(method: str, **options: Any) -> Way:
+    """Differences of the function's values."""
+
+    def prepare(problem: Problem) -> Prepared:
+        found = differences(problem.of_tuple, problem.chosen, **options)
+        return Prepared(lambda: differences(problem.of_tuple, problem.chosen, **options).value, evaluations=found.evaluations)
+
+    return Way("numerical", method, prepare)
+
+
+def automatic(mode: str) -> Way:
+    """Automatic differentiation in one mode, operation by operation."""
+
+    def prepare(problem: Problem) -> Prepared:
+        derivative = derivative_of(problem, mode, problem)
+        return Prepared(lambda: derivative(*problem.chosen), operations(derivative, problem))
+
+    return Way("automatic", f"{mode} mode", prepare)
+
+
+def derivative_of(problem: Problem, mode: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    """The Jacobian by all smooth arguments, in the transform that a user would take: `grad` of a number, `jvp` by a number."""
+    chosen = tuple(range(len(problem.smooth)))
+    if mode == "reverse" and problem.is_scalar:
+        return grad(f, chosen)
+    if mode == "forward" and problem.size == 1 and len(chosen) == 1:
+        return lambda x: jvp(f, (x,), (problem.ones,))[1]
+    return jacobian(f, chosen, mode)
+
+
+def operations(derivative: Callable[..., Any], problem: Problem) -> int:
+    """The length of the program of a derivative."""
+    return len(trace(derivative)(*problem.chosen))
+
+
+def compiled(problem: Problem) -> Prepared:
+    """Reverse mode as one function of C, compiled before it is timed."""
+    if toolchain() is None:
+        raise CompileError(f"there is no C compiler: {why_no_toolchain()}")
+    program = compile(derivative_of(problem, "reverse", problem.uncounted))
+    operands = tree.map(tensor, problem.chosen)  # a Python number would be a constant of the program
+    program(*operands)
+    return Prepared(lambda: program(*operands), len(program.tape), evaluations=1)
+
+
+WAYS = [
+    numerical("forward", scheme="forward"),
+    numerical("backward", scheme="backward"),
+    numerical("central, order 2", scheme="central", order=2),
+    numerical("central, order 4", scheme="central", order=4),
+    numerical("central, order 8", scheme="central", order=8),
+    numerical("Richardson", scheme="richardson"),
+    numerical("complex step", scheme="complex"),
+    automatic("forward"),
+    automatic("reverse"),
+    Way("automatic", "reverse mode, compiled", compiled),
+]
