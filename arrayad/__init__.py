@@ -25,6 +25,7 @@ from arrayad import (
     rewrites,
     solvers,
     sparse,
+    symbolic,
     testing,
 )
 from arrayad.by_hand import manual

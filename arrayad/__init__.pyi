@@ -17,6 +17,7 @@ from arrayad import readers as readers
 from arrayad import rewrites as rewrites
 from arrayad import solvers as solvers
 from arrayad import sparse as sparse
+from arrayad import symbolic as symbolic
 from arrayad import testing as testing
 from arrayad.by_hand import manual as manual
 from arrayad.compiler import cache as cache

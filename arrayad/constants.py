@@ -48,6 +48,13 @@ class Constant:
         return Constant(-self.value, -self.extended, f"-({self.text})")
 
 
+KNOWN: dict[float, str] = {}
+"""The irrational constants that were written, by the float that stands for each: their expressions of `mp`."""
+
+EXACT = 20
+"""Characters up to which a number was written with all its digits."""
+
+
 @functools.cache
 def numbers(text: str) -> Tensor:
     """The irrational number as a Tensor."""
@@ -56,6 +63,8 @@ def numbers(text: str) -> Tensor:
 
 def written(digits: str, text: str) -> Constant:
     """The constant with these decimal digits, 40 of them or all."""
+    if len(digits) > EXACT:
+        KNOWN[float(digits)] = text
     return Constant(float(digits), np.longdouble(digits), text)
 
 

@@ -48,6 +48,10 @@ class CompileError(ArrayadError, RuntimeError):
     """A function that cannot be compiled as it stands; the message says what to write instead."""
 
 
+class NoClosedFormError(ArrayadError, ValueError):
+    """A program that is no formula; the message names the line that prevents it, and says what to write instead."""
+
+
 class AnomalyError(ArrayadError, FloatingPointError):
     """A nan or an infinity that appeared under `detect_anomaly`."""
 

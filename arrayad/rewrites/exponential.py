@@ -51,7 +51,7 @@ rewrite(
 rewrite(
     "A product of exponentials is the exponential of the sum.",
     (multiply, (exp, "x"), (exp, "y")),
-    when=real,
+    when=lambda m: real(m) and all(map(m.graph.is_alone, m.inner)),
     to=lambda m: m(exp, m(add, m["x"], m["y"])),
     samples=[sample(lambda x, y: exp(x) * exp(y), (3,), (3,))],
     exact=False,
@@ -71,7 +71,7 @@ rewrite(
     "x / x is 1 in a product: (x · y) / y is x, for y other than 0.",
     (divide, (multiply, "x", "y"), "y"),
     (divide, (multiply, "y", "x"), "y"),
-    when=real,
+    when=lambda m: real(m) and hasattr(m["x"], "shape"),
     to=lambda m: fitted(m, m["x"]),
     samples=[sample(lambda x, y: (x * y) / y, (3,), (3,))],
     exact=False,

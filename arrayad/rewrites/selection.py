@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from arrayad.elementwise import Elementwise
-from arrayad.primitives.comparison import logical_not
+from arrayad.primitives.arithmetic import add, multiply
+from arrayad.primitives.comparison import logical_and, logical_not, logical_or
 from arrayad.primitives.selection import where
 from arrayad.rewrites.units import fitted
-from arrayad.rewriting import Known, Match, rewrite, sample
+from arrayad.rewriting import Known, Match, rewrite, row_of, sample
 from arrayad.shaped import is_weak
 from arrayad.tracing import aval_of
 
@@ -43,6 +46,41 @@ rewrite(
     samples=[sample(lambda x, y: where(False, x, y), (3,), (2, 3))],
 )
 
+TRUE = Known("known", lambda v: isinstance(v, bool | np.bool_) and bool(v))
+FALSE = Known("known", lambda v: isinstance(v, bool | np.bool_) and not v)
+
+
+def is_boolean(m: Match) -> bool:
+    return not is_weak(m["c"]) and aval_of(m["c"]).dtype.kind == "b"
+
+
+rewrite(
+    "A condition with one that is known, which makes no difference.",
+    (logical_and, "c", TRUE),
+    (logical_and, TRUE, "c"),
+    (logical_or, "c", FALSE),
+    (logical_or, FALSE, "c"),
+    when=is_boolean,
+    to=lambda m: fitted(m, m["c"]),
+    samples=[
+        sample(lambda c: logical_and(c, np.True_), (3,), dtypes="bool"),
+        sample(lambda c: logical_or(np.zeros((2, 3), bool), c), (3,), dtypes="bool"),
+    ],
+)
+
+rewrite(
+    "A condition with one that is known, which settles it.",
+    (logical_and, "c", FALSE),
+    (logical_and, FALSE, "c"),
+    (logical_or, "c", TRUE),
+    (logical_or, TRUE, "c"),
+    to=lambda m: m.constant(np.full(m.output.shape, bool(m.number("known")))),
+    samples=[
+        sample(lambda c: logical_and(c, np.False_), (3,), dtypes="bool"),
+        sample(lambda c: logical_or(np.True_, c), (3,)),
+    ],
+)
+
 rewrite(
     "The other of two by the opposite condition.",
     (where, (logical_not, "c"), "x", "y"),
@@ -64,6 +102,45 @@ rewrite(
     when=lambda m: fits_alone(m, m["y"]),
     to=lambda m: m(where, m["c"], m["z"], m["y"]),
     samples=[sample(lambda c, x, y: where(c, y, where(c, x, y)), (3,), (3,), (3,), **MASK)],
+)
+
+
+def alone(m: Match) -> bool:
+    """Whether the choices are used here alone, and all are real numbers of the result's shape."""
+    return m.output.dtype.kind == "f" and all(
+        m.graph.is_alone(entry) and entry.output == m.output for entry in m.inner if entry.primitive is WHERE
+    )
+
+
+WHERE = row_of(where)
+ZERO = Known("zero", lambda v: bool(v == 0))
+
+rewrite(
+    "A product with a choice between something and 0 is a choice between a product and 0.",
+    (multiply, "x", (where, "c", "y", ZERO)),
+    (multiply, (where, "c", "y", ZERO), "x"),
+    when=lambda m: alone(m) and m.graph.uniform(m["x"]) is None,
+    to=lambda m: m(where, m["c"], m(multiply, m["x"], m["y"]), 0.0),
+    samples=[sample(lambda c, x, y: x * where(c, y, 0.0), (3,), (3,), (3,), **MASK)],
+    exact=False,
+)
+
+rewrite(
+    "A number times a choice between numbers is a choice between numbers.",
+    (multiply, Known("x", lambda v: True), (where, "c", Known("y", lambda v: True), Known("z", lambda v: True))),
+    when=alone,
+    to=lambda m: m(where, m["c"], *(float(m.number("x")) * float(m.number(name)) for name in ("y", "z"))),
+    samples=[sample(lambda c: 2.0 * where(c, 1.0, 0.0), (3,), dtypes="bool")],
+    exact=False,
+)
+
+rewrite(
+    "The sum of two choices by one condition is the choice between two sums.",
+    (add, (where, "c", "x", "y"), (where, "c", "v", "w")),
+    when=alone,
+    to=lambda m: m(where, m["c"], m(add, m["x"], m["v"]), m(add, m["y"], m["w"])),
+    samples=[sample(lambda c, x, y: where(c, x, y) + where(c, y, 1.0), (3,), (3,), (3,), **MASK)],
+    exact=False,
 )
 
 
