@@ -20,6 +20,7 @@ from arrayad import sparse as sparse
 from arrayad import symbolic as symbolic
 from arrayad import testing as testing
 from arrayad.by_hand import manual as manual
+from arrayad.comparison import compare as compare
 from arrayad.compiler import cache as cache
 from arrayad.compiler import compile as compile
 from arrayad.control import checkpoint as checkpoint
