@@ -45,17 +45,18 @@ class Problem:
             raise DTypeError(f"[compare] the arguments are ({came}), and one at least must be floating-point: write 3.0")
         self.evaluations = 0
         self.chosen = tuple(self.args[i] for i in self.smooth)
-        self.inputs = [np.asarray(plain(x)) for x in tree.leaves(self.chosen)]
+        leaves, self.structure = tree.flatten(self.chosen)
+        self.inputs = [np.asarray(plain(x)) for x in leaves]
         self.value = self(*self.chosen)
-        leaves = tree.leaves(self.value)
-        if not all(isinstance(plain(y), float | np.ndarray | np.generic) for y in leaves):
+        results = tree.leaves(self.value)
+        if not all(isinstance(plain(y), float | np.ndarray | np.generic) for y in results):
             raise DTypeError(f"[compare] the function returned {self.value!r}; an array of floats is needed, or a tree of them")
-        self.results = [np.asarray(plain(y)) for y in leaves]
+        self.results = [np.asarray(plain(y)) for y in results]
+        self.leaf_names = [path for i in self.smooth for path, _ in tree.paths(self.args[i], self.names[i])]
         self.elements = [
             f"{path}[{', '.join(map(str, index))}]" if index else path
-            for i, x in zip(self.smooth, self.chosen, strict=True)
-            for path, leaf in tree.paths(x, self.names[i])
-            for index in np.ndindex(np.shape(plain(leaf)))
+            for path, x in zip(self.leaf_names, self.inputs, strict=True)
+            for index in np.ndindex(x.shape)
         ]
 
     def __call__(self, *chosen: Any) -> Any:
@@ -111,6 +112,13 @@ class Problem:
     def ones(self) -> Any:
         """The direction of all ones of the one smooth argument."""
         return tree.map(lambda x: np.ones(np.shape(plain(x)), np.asarray(plain(x)).dtype), self.chosen[0])
+
+    def tree_of_columns(self, columns: list[Any]) -> Any:
+        """The columns of the Jacobian, each a list of numbers, as the tree that `matrix` takes."""
+        whole = np.array([[float(y) for y in tree.leaves(column)] for column in columns]).T
+        rows = np.split(whole, np.cumsum([y.size for y in self.results])[:-1], axis=0)
+        ends = np.cumsum([x.size for x in self.inputs])[:-1]
+        return [block for row in rows for block in np.split(row, ends, axis=1)]
 
     def exact(self) -> Any:
         """The smooth arguments as Tensors of mpmath's numbers."""

@@ -15,6 +15,7 @@ from arrayad.arbitrary import context
 from arrayad.comparison.figure import draw
 from arrayad.comparison.problem import SECONDS, Array, Measured, Problem, measure, plain
 from arrayad.comparison.truth import DIGITS, Truth, agreeing, is_rounded, reason, truth, whole
+from arrayad.comparison.units import duration
 from arrayad.comparison.ways import WAYS, Way, by_hand_ways
 
 LARGEST = 1000
@@ -233,14 +234,6 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip()
         for row in rows
     ]
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
 
 
 def short(value: Any) -> str:

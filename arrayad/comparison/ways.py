@@ -17,7 +17,12 @@ from arrayad.compiler.toolchain import toolchain, why_no_toolchain
 from arrayad.errors import CompileError
 from arrayad.functions.creation import tensor
 from arrayad.numerical import jacobian as differences
+from arrayad.symbolic import Expression, elements
 from arrayad.transforms import grad, jacobian, jvp, trace
+
+
+ELEMENTS = 64
+"""Elements of the arguments up to which formulas are written."""
 
 
 class Prepared(NamedTuple):
@@ -102,6 +107,34 @@ def compiled(problem: Problem) -> Prepared:
     return Prepared(lambda: program(*operands), len(program.tape), evaluations=1)
 
 
+def formula(problem: Problem) -> Expression:
+    """The function as a formula of the elements of its smooth arguments.
+
+    **Raises** `ValueError` where there are too many, `NoClosedFormError` where there is none.
+    """
+    if problem.size > ELEMENTS:
+        raise ValueError(f"there are {problem.size:,} inputs, and formulas are written of {ELEMENTS} at most")
+
+    def function(*leaves: Any) -> Any:
+        return problem.uncounted(*tree.unflatten(problem.structure, list(leaves)))
+
+    names = [name if name.isidentifier() else f"x{i}" for i, name in enumerate(problem.leaf_names)]
+    return elements(function, **{name: x.shape for name, x in zip(names, problem.inputs, strict=True)})
+
+
+def symbolic(problem: Problem) -> Prepared:
+    """The derivative as a formula by each element; its NumPy text is run."""
+    expression = formula(problem)
+    derivatives = [expression.diff(name) for name in expression.names]
+    numbers = [float(x) for array in problem.inputs for x in array.flat]
+    text = str(derivatives[0]) if len(derivatives) == 1 else ""
+
+    def run() -> Any:
+        return problem.tree_of_columns([derivative(*numbers) for derivative in derivatives])
+
+    return Prepared(run, sum(derivative.operations for derivative in derivatives), note="" if "\n" in text else text)
+
+
 WAYS = [
     numerical("forward", scheme="forward"),
     numerical("backward", scheme="backward"),
@@ -110,6 +143,7 @@ WAYS = [
     numerical("central, order 8", scheme="central", order=8),
     numerical("Richardson", scheme="richardson"),
     numerical("complex step", scheme="complex"),
+    Way("symbolic", "formula", symbolic),
     automatic("forward"),
     automatic("reverse"),
     Way("automatic", "reverse mode, compiled", compiled),
