@@ -108,14 +108,16 @@ class Problem:
             rows.append(np.concatenate(row, axis=1))
         return np.concatenate(rows, axis=0)
 
-    @property
-    def ones(self) -> Any:
-        """The direction of all ones of the one smooth argument."""
-        return tree.map(lambda x: np.ones(np.shape(plain(x)), np.asarray(plain(x)).dtype), self.chosen[0])
+    def unit(self, i: int) -> list[Array]:
+        """The leaves of the direction of input i."""
+        whole = np.zeros(self.size)
+        whole[i] = 1.0
+        ends = np.cumsum([x.size for x in self.inputs])[:-1]
+        return [part.reshape(x.shape).astype(x.dtype) for part, x in zip(np.split(whole, ends), self.inputs, strict=True)]
 
     def tree_of_columns(self, columns: list[Any]) -> Any:
-        """The columns of the Jacobian, each a list of numbers, as the tree that `matrix` takes."""
-        whole = np.array([[float(y) for y in tree.leaves(column)] for column in columns]).T
+        """The columns of the Jacobian, each a tree of arrays, as the tree that `matrix` takes."""
+        whole = np.array([np.concatenate([np.ravel(plain(y)) for y in tree.leaves(column)]) for column in columns]).T
         rows = np.split(whole, np.cumsum([y.size for y in self.results])[:-1], axis=0)
         ends = np.cumsum([x.size for x in self.inputs])[:-1]
         return [block for row in rows for block in np.split(row, ends, axis=1)]

@@ -20,9 +20,12 @@ from arrayad.numerical import jacobian as differences
 from arrayad.symbolic import Expression, elements
 from arrayad.transforms import grad, jacobian, jvp, trace
 
-
 ELEMENTS = 64
 """Elements of the arguments up to which formulas are written."""
+
+
+FEW = 8
+"""Inputs up to which forward mode takes one after the other."""
 
 
 class Prepared(NamedTuple):
@@ -72,24 +75,33 @@ def numerical(method: str, **options: Any) -> Way:
     return Way("numerical", method, prepare)
 
 
-def automatic(mode: str) -> Way:
-    """Automatic differentiation in one mode, operation by operation."""
-
-    def prepare(problem: Problem) -> Prepared:
-        derivative = derivative_of(problem, mode, problem)
+def forward(problem: Problem) -> Prepared:
+    """Forward mode, operation by operation: a `jvp` along each of a few inputs, a batch of them along many."""
+    if problem.size > FEW:
+        derivative = jacobian(problem, every_argument(problem), "forward")
         return Prepared(lambda: derivative(*problem.chosen), operations(derivative, problem))
+    units = [tree.unflatten(problem.structure, problem.unit(i)) for i in range(problem.size)]
 
-    return Way("automatic", f"{mode} mode", prepare)
+    def columns(*chosen: Any) -> list[Any]:
+        return [jvp(problem, chosen, unit)[1] for unit in units]
+
+    return Prepared(lambda: problem.tree_of_columns(columns(*problem.chosen)), operations(columns, problem))
 
 
-def derivative_of(problem: Problem, mode: str, f: Callable[..., Any]) -> Callable[..., Any]:
-    """The Jacobian by all smooth arguments, in the transform that a user would take: `grad` of a number, `jvp` by a number."""
-    chosen = tuple(range(len(problem.smooth)))
-    if mode == "reverse" and problem.is_scalar:
-        return grad(f, chosen)
-    if mode == "forward" and problem.size == 1 and len(chosen) == 1:
-        return lambda x: jvp(f, (x,), (problem.ones,))[1]
-    return jacobian(f, chosen, mode)
+def reverse(problem: Problem) -> Prepared:
+    """Reverse mode, operation by operation."""
+    derivative = cotangents(problem, problem)
+    return Prepared(lambda: derivative(*problem.chosen), operations(derivative, problem))
+
+
+def cotangents(problem: Problem, f: Callable[..., Any]) -> Callable[..., Any]:
+    """The Jacobian by reverse mode: of a number, the gradient."""
+    return grad(f, every_argument(problem)) if problem.is_scalar else jacobian(f, every_argument(problem), "reverse")
+
+
+def every_argument(problem: Problem) -> tuple[int, ...]:
+    """The positions of the smooth arguments among themselves."""
+    return tuple(range(len(problem.smooth)))
 
 
 def operations(derivative: Callable[..., Any], problem: Problem) -> int:
@@ -101,7 +113,7 @@ def compiled(problem: Problem) -> Prepared:
     """Reverse mode as one function of C, compiled before it is timed."""
     if toolchain() is None:
         raise CompileError(f"there is no C compiler: {why_no_toolchain()}")
-    program = compile(derivative_of(problem, "reverse", problem.uncounted))
+    program = compile(cotangents(problem, problem.uncounted))
     operands = tree.map(tensor, problem.chosen)  # a Python number would be a constant of the program
     program(*operands)
     return Prepared(lambda: program(*operands), len(program.tape), evaluations=1)
@@ -144,7 +156,7 @@ WAYS = [
     numerical("Richardson", scheme="richardson"),
     numerical("complex step", scheme="complex"),
     Way("symbolic", "formula", symbolic),
-    automatic("forward"),
-    automatic("reverse"),
+    Way("automatic", "forward mode", forward),
+    Way("automatic", "reverse mode", reverse),
     Way("automatic", "reverse mode, compiled", compiled),
 ]

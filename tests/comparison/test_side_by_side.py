@@ -45,7 +45,7 @@ def test_rounding_is_told_from_truncation(found):
 
 
 def test_evaluations_are_those_of_the_function(found):
-    assert [found[name].evaluations for name in ("df", "forward mode", "reverse mode")] == [0, 1, 1]
+    assert [found[name].evaluations for name in ("df", "formula", "forward mode", "reverse mode")] == [0, 0, 1, 1]
     calls = []
 
     def f(x):
@@ -68,6 +68,15 @@ def test_a_wrong_derivative_has_no_digits():
 def test_the_derivative_of_manual_is_taken():
     f = ad.manual(lambda x: x**2, lambda x: 2 * x)
     assert compare(f, 3.0).outcomes[0].way == "by hand"
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_few_and_many_inputs(n):
+    x = np.linspace(0.5, 1.5, n)
+    found = compare(lambda x: ad.sum(x**2 * x[::-1]), x)
+    for method in ("forward mode", "reverse mode", "formula"):
+        np.testing.assert_allclose(found[method].derivative[0], 2 * x * x[::-1] + x[::-1] ** 2, rtol=1e-14)
+    assert found["forward mode"].evaluations == (3 if n == 3 else 1)
 
 
 def test_trees_integers_and_arrays_of_results():
