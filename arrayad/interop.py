@@ -60,7 +60,8 @@ INSPECTIONS = frozenset(
 def array_function(self: Tensor, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """NumPy's protocol for functions (NEP 18)."""
     if function in INSPECTIONS:
-        return function(*tree.map(lambda x: np.asarray(x) if x.__class__ is Tensor else x, list(args)), **kwargs)
+        args, kwargs = tree.map(lambda x: np.asarray(x) if x.__class__ is Tensor else x, (list(args), dict(kwargs)))
+        return function(*args, **kwargs)
     ours = NUMPY.get(function)
     if ours is None:
         raise refuse(function, "this function cannot be recorded")

@@ -62,3 +62,13 @@ def test_what_cannot_be_recorded_is_refused_by_name() -> None:
         np.sort(x, -1, "quicksort")
     with pytest.raises(TypeError, match=r"\[np.add\] method 'reduce' cannot be recorded"):
         np.add.reduce(x, initial=10.0)
+
+
+def test_tensors_are_saved_by_name(tmp_path: Any) -> None:
+    np.savez(tmp_path / "saved.npz", ad.tensor([1.0]), x=ad.tensor([2.0, 3.0]))
+    saved = np.load(tmp_path / "saved.npz")
+    assert saved["arr_0"].tolist() == [1.0] and saved["x"].tolist() == [2.0, 3.0]
+
+
+def test_tensors_are_compared_by_name() -> None:
+    assert np.allclose(a=ad.tensor([1.0]), b=ad.tensor([1.0 + 1e-12])) and not np.array_equal(a1=np.zeros(2), a2=ad.ones(2))
