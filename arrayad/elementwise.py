@@ -64,6 +64,8 @@ class Elementwise(Primitive):
         self.differentiable = any(partial is not None for partial in partials)
         self.c: str | None = None
         self.mpmath: str | None = None
+        self.python: str | None = None
+        self.sympy: str | None = None
         self.positions = tuple(map(self.residual_positions, range(self.arity)))
         self.needs = tuple(map(frozenset, self.positions))
         self.pulls: list[Any] | None = None
@@ -181,6 +183,8 @@ def elementwise(
     latex: str | None = None,
     text: str | None = None,
     mpmath: str | None = None,
+    python: str | None = None,
+    sympy: str | None = None,
     cost: float = 1,
     operator: str | None = None,
     public: bool = True,
@@ -192,13 +196,15 @@ def elementwise(
 
     `c` is the C expression of an element in the operands' names, with `M(f)` for the libm function of the element's
     type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the exact
-    function, a Python expression of `mp` and the operands, by which numbers of mpmath's are computed; `taylor` the recurrence of
-    its series, where the partials would not do; `cost` the floating-point operations for an element;
+    function, a Python expression of `mp` and the operands, by which numbers of mpmath's are computed, and of which the forms in
+    NumPy and SymPy follow; `python` an expression of `np` with `{x}` for operands, `sympy` one of `sp`, where these would not do;
+    `taylor` the recurrence of its series, where the partials would not do; `cost` the floating-point operations for an element;
     `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns`
     what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
     row.c, row.latex, row.text, row.mpmath, row.taylor = c, latex, text, mpmath, taylor
+    row.python, row.sympy = python, sympy
     row.cost = lambda output, *operands, **params: cost * output.size
     ufunc = getattr(numpy, "__wrapped__", numpy)  # of a kernel that refuses complex numbers
     if isinstance(ufunc, np.ufunc):

@@ -54,8 +54,10 @@ class Primitive:
     `taylor(order, y, *xs, **params)`, where the JVP would not do, gives the recurrence of the output's series (see `Series`).
     `batch(size, operands, batched, **params)` gives the outputs of a batch of `size` examples, along axis 0: so do the operands
     that are `batched`, at least one; all examples share the others.  `inline(*avals, **params)`, of a row of several outputs
-    that stands for a program of the user's, gives its tape, None where there is none.  The kernel of a row that `calls_back`
-    runs functions of the user's, whose errors are passed on as they are.
+    that stands for a program of the user's, gives its tape, None where there is none.  `unfold(run, *operands, **params)`, of a
+    row that holds programs, gives its outputs by operations, `run(tape, operands)` being those of a program; None where their
+    number hangs on values.  The kernel of a row that `calls_back` runs functions of the user's, whose errors are passed on as
+    they are.
     """
 
     kind = "general"
@@ -82,6 +84,7 @@ class Primitive:
         self.taylor: Callable[..., Any] | None = None
         self.batch: Callable[..., Any] | None = None
         self.inline: Callable[..., Any] | None = None
+        self.unfold: Callable[..., Any] | None = None
         self.pattern: Callable[..., Any] = functools.partial(everything, self)
         TABLE[name] = self
 

@@ -42,7 +42,8 @@ class Rewrite:
 
     A replacement has the shape and the dtype of what it replaces, or is not taken.  It has the same value to the bit, unless
     the rule `reorders` sums, which changes rounding alone, or is not `exact`: right for real numbers where both sides are
-    defined, but not to the last digit, or with another domain.  `samples` are programs in which the rule must apply.
+    defined, but not to the last digit, or with another domain.  A rule that `forgets` takes away what only a derivative looks
+    at.  `samples` are programs in which the rule must apply.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Rewrite:
         condition: Callable[[Match], bool] | None,
         reorders: bool,
         exact: bool,
+        forgets: bool = False,
     ) -> None:
         self.doc = doc
         self.patterns = patterns
@@ -62,6 +64,7 @@ class Rewrite:
         self.condition = condition
         self.reorders = reorders
         self.exact = exact
+        self.forgets = forgets
 
     def __repr__(self) -> str:
         return self.doc
@@ -116,10 +119,11 @@ def rewrite(
     when: Callable[[Match], bool] | None = None,
     reorders: bool = False,
     exact: bool = True,
+    forgets: bool = False,
 ) -> Rewrite:
     """Declare a rule."""
     settled = [with_rows(pattern) for pattern in patterns]
-    rule = Rewrite(doc, settled, to, samples, when, reorders, exact)
+    rule = Rewrite(doc, settled, to, samples, when, reorders, exact, forgets)
     for root in dict.fromkeys(pattern[0] for pattern in settled):
         REWRITES.setdefault(root, []).append(rule)
     return rule

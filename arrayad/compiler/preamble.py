@@ -43,7 +43,7 @@ static inline void run_parts(const struct arrayad_host *host, void (*body)(void 
 
 HOST = ctext("vector_math.h") + "\n" + ctext("host.h") + RUN
 
-SCALARS = ("scalar.h", "gelu.h", "sinc.h", "special.h")
+SCALARS = ("scalar.h", "gelu.h", "sinc.h", "special.h", "orders.h")
 FUNCTION = re.compile(r"(?:/\*(?:(?!\*/).)*\*/\n)?static inline \w+ NAME\((\w+)\)\([^{;]*\n\{\n.*?\n\}\n", re.DOTALL)
 NEEDED = re.compile(r"NAME\((\w+)\)")
 

@@ -60,6 +60,14 @@ def switch_shape(index: Any, *operands: Shaped, branches: tuple[Program, ...]) -
     return Bundle(branches[0].out_avals)
 
 
+def unfolded_switch(run: Any, index: Any, *operands: Any, branches: tuple[Program, ...]) -> Bundle:
+    """The results of all branches, and of these the one that is taken."""
+    *others, total = (run(branch.tape, list(operands)) for branch in branches)
+    for i, found in reversed(list(enumerate(others))):
+        total = [where(equal(index, i), y, z) for y, z in zip(found, total, strict=True)]
+    return Bundle(total)
+
+
 def switch_cost(output: Any, *operands: Any, branches: tuple[Program, ...]) -> float:
     return max(branch.flops for branch in branches)
 
@@ -173,6 +181,7 @@ SWITCH = control(
     taylor=switch_taylor,
     batch=switch_batch,
     cost=switch_cost,
+    unfold=unfolded_switch,
 )
 
 

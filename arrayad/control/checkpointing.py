@@ -187,6 +187,10 @@ def checkpoint_shape(*operands: Shaped, body: Program, again: Program) -> Bundle
     return Bundle(body.out_avals)
 
 
+def unfolded_checkpoint(run: Any, *operands: Any, body: Program, again: Program) -> Bundle:
+    return Bundle(run(body.tape, list(operands)))
+
+
 def checkpoint_cost(output: Any, *operands: Any, body: Program, again: Program) -> float:
     return body.flops
 
@@ -243,6 +247,7 @@ CHECKPOINT = control(
     taylor=checkpoint_taylor,
     batch=checkpoint_batch,
     cost=checkpoint_cost,
+    unfold=unfolded_checkpoint,
 )
 
 

@@ -141,12 +141,13 @@ def control(
     batch: Callable[..., Any],
     cost: Callable[..., float],
     taylor: Callable[..., Any] | None = None,
+    unfold: Callable[..., Any] | None = None,
     kind: str = "general",
 ) -> Primitive:
     """Declare a row that holds programs."""
     row = Control(name, doc, numpy, shape, Samples(cases=[]))
     row.kind = kind
-    row.jvp, row.vjp, row.taylor, row.batch, row.cost = jvp, vjp, taylor, batch, cost
+    row.jvp, row.vjp, row.taylor, row.batch, row.cost, row.unfold = jvp, vjp, taylor, batch, cost, unfold
     operation(row)
     return row
 

@@ -36,7 +36,7 @@ from arrayad.control.program import (
 )
 from arrayad.control.schedule import EVERY, Schedule
 from arrayad.primitives.arithmetic import add
-from arrayad.primitives.indexing import getitem
+from arrayad.primitives.indexing import getitem, zeros
 from arrayad.primitives.joining import concat
 from arrayad.primitives.picking import output
 from arrayad.primitives.shape import permute_dims, reshape
@@ -74,6 +74,42 @@ def scan_shape(*operands: Shaped, body: Program, carries: int, length: int, keep
     stacked = [with_batch(y, length) for y in body.out_avals[carries:]]
     kept = [with_batch(y, len(keep)) for y in body.out_avals[:carries]] if keep else []
     return Bundle([*body.out_avals[:carries], *stacked, *kept])
+
+
+def unfolded_scan(
+    run: Any,
+    *operands: Any,
+    body: Program,
+    captures: int,
+    carries: int,
+    length: int,
+    reverse: bool,
+    keep: Keep,
+    schedule: Schedule,
+) -> Bundle:
+    """The steps one after the other."""
+    fixed, carry, xs = grouped(operands, captures, carries)
+    stacks: list[list[Any]] = [[] for _ in body.out_avals[carries:]]
+    kept: list[list[Any]] = [[] for _ in body.out_avals[:carries]] if keep else []
+    for step in range(length):
+        if step in keep:
+            for stack, value in zip(kept, carry, strict=True):
+                stack.append(value)
+        i = length - 1 - step if reverse else step
+        results = run(body.tape, [*fixed, *carry, *(getitem(x, index=(i,)) for x in xs)])
+        carry = results[:carries]
+        for stack, value in zip(stacks, results[carries:], strict=True):
+            stack.append(value)
+    rows = [*stacks, *kept]
+    avals = [*body.out_avals[carries:], *(body.out_avals[:carries] if keep else ())]
+    return Bundle([*carry, *(joined_rows(x[::-1] if reverse else x, y) for x, y in zip(rows, avals, strict=True))])
+
+
+def joined_rows(values: Sequence[Any], like: Shaped) -> Any:
+    """Values of the steps, in the order of their places, stacked."""
+    if not values:
+        return zeros(with_batch(like, 0))
+    return concat(*(reshape(x, shape=(1, *like.shape)) for x in values), axis=0)
 
 
 def scan_cost(output: Any, *operands: Any, body: Program, length: int, **params: Any) -> float:
@@ -454,4 +490,5 @@ SCAN = control(
     taylor=scan_taylor,
     batch=scan_batch,
     cost=scan_cost,
+    unfold=unfolded_scan,
 )

@@ -145,6 +145,7 @@ softplus = elementwise(
     partials=(lambda x: sigmoid(x),),
     latex=r"\operatorname{{softplus}}({x})",
     mpmath="mp.log1p(mp.exp(x))",
+    python="np.logaddexp(0.0, {x})",
     samples=TAILS,
     cost=20,
 )

@@ -47,6 +47,8 @@ rint = rounding(
     "M(rint)(x)",
     r"\operatorname{{rint}}({x})",
     "mp.nint(x)",
+    sympy="sp.floor(x + sp.S.Half) - sp.Piecewise((1, sp.Eq(sp.Mod(x + sp.S.Half, 2), 1)), (0, True))",
+    text="round({x})",
     public=False,
     samples=Samples(complex=True),
 )

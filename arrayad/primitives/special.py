@@ -48,7 +48,7 @@ gaussian = elementwise(
     c="NAME(gaussian)(x)",
     partials=(lambda x, y: -2.0 * (x * y),),
     latex="e^{{-{x}^2}}",
-    mpmath="mp.exp(-x * x)",
+    mpmath="mp.exp(-(x * x))",
     cost=25,
     public=False,
 )
@@ -96,7 +96,7 @@ gelu_derivative = elementwise(
     c="NAME(gelu_derivative)(x)",
     partials=(lambda x: (2.0 - square(x)) * (ROOT_INVERSE_TWO_PI * gaussian(ROOT_HALF * x)),),
     latex=r"(\Phi({x}) + {x} \Phi'({x}))",
-    mpmath="mp.erfc(-x / mp.sqrt(2)) / 2 + x * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)",
+    mpmath="mp.erfc(-x / mp.sqrt(2)) / 2 + x * mp.exp(-(x * x) / 2) / mp.sqrt(2 * mp.pi)",
     samples=Samples(low=-0.5, high=3.0),
     cost=45,
     public=False,
@@ -125,6 +125,7 @@ lgamma = elementwise(
     partials=(lambda x: digamma(x),),
     latex=r"\ln\left|\Gamma({x})\right|",
     mpmath="mp.re(mp.loggamma(x))",
+    sympy="sp.log(sp.Abs(sp.gamma(x)))",
     samples=Samples(low=0.2, high=6.0),
     cost=40,
 )

@@ -76,6 +76,11 @@ SINC_DERIVATIVE = (
     " * mp.hyp1f2((x1 + 2) / 2, 1.5, (x1 + 4) / 2, -((mp.pi * x2) ** 2) / 4)"
 )
 
+SINC_DERIVATIVE_BY_LEIBNIZ = (
+    "sum((-1) ** k * sp.ff(x1, k) * sp.pi ** (x1 - k - 1) / x2 ** (k + 1) * sp.sin(sp.pi * (x2 + sp.Rational(x1 - k, 2)))"
+    " for k in range(x1 + 1))"
+)
+
 sinc_derivative = elementwise(
     "sinc_derivative",
     """Derivatives of sinc, also at 0: y[i] = π^n ∫ t^n cos(π x2[i] t + n π/2) dt from 0 to 1, n = x1[i] = 0, 1, …""",
@@ -83,6 +88,7 @@ sinc_derivative = elementwise(
     partials=(None, lambda x1, x2: sinc_derivative(x1 + 1, x2)),
     latex=r"\operatorname{{sinc}}^{{({x1})}}({x2})",
     mpmath=SINC_DERIVATIVE,
+    sympy=SINC_DERIVATIVE_BY_LEIBNIZ,
     samples=Samples(low=(0, -0.5), high=(4, 0.5), dtypes={0: "int64"}),
     cost=60,
     public=False,

@@ -65,11 +65,15 @@ def simplify(tape: Tape, *, exact: bool = True, reorder: bool = False) -> Tape:
 
 
 class Rules:
-    """The rules that are allowed, by row, and how often each was tried and did apply."""
+    """The rules that are allowed, by row, and how often each was tried and did apply.
 
-    def __init__(self, exact: bool = True, reorder: bool = False) -> None:
+    With `keeps` what only a derivative looks at stays: `stop_gradient`, rules of the user's.
+    """
+
+    def __init__(self, exact: bool = True, reorder: bool = False, keeps: bool = False) -> None:
         self.exact = exact
         self.reorder = reorder
+        self.keeps = keeps
         self.rows: dict[Any, list[Form]] = {}
         self.fitting: dict[Any, list[Form]] = {}
         self.applied: Counter[Rewrite] = Counter()
@@ -87,7 +91,7 @@ class Rules:
 
     def allows(self, rule: Rewrite) -> bool:
         """Whether a rule may be applied."""
-        return (rule.exact or not self.exact) and (self.reorder or not rule.reorders)
+        return (rule.exact or not self.exact) and (self.reorder or not rule.reorders) and not (self.keeps and rule.forgets)
 
 
 def simplified(tape: Tape, rules: Rules, programs: dict[int, Any]) -> Tape:
@@ -167,7 +171,7 @@ class Graph:
             return self.made[key]
         if output is None:
             output = row.shape(*map(aval_of, inputs), **params)
-        if row.inline is not None and (tape := row.inline(*map(aval_of, inputs), **params)) is not None:
+        if row.inline is not None and not self.rules.keeps and (tape := row.inline(*map(aval_of, inputs), **params)) is not None:
             self.changed = True
             return Bundle(self.inlined(tape, inputs))
         found = None if key is None else self.computed(row, inputs, params, output)

@@ -3,6 +3,7 @@
 from arrayad.rewrites import (
     collecting,
     copies,
+    definitions,
     exponential,
     indexing,
     loops,

@@ -334,7 +334,8 @@ def collected_sum(m: Match) -> Any:
         if not spreads and found.untidy:
             return fitted(m, sum_of(m, terms, found.number))
         if not spreads and not found.number and len(terms) > 1:
-            return before_bracket(m, terms, found.took)
+            found_one = number_before_bracket(m, terms)
+            return before_bracket(m, terms, found.took) if found_one is None else found_one
     return None
 
 
@@ -376,6 +377,28 @@ def times(m: Match, term: Term, coefficient: Fraction) -> Any:
     if entry is not None and entry.primitive is MULTIPLY and graph.uniform(entry.inputs[0]) == own:
         return times(m, Term(m, entry.inputs[1], coefficient), coefficient)
     return term.monomial.written(coefficient)
+
+
+def number_before_bracket(m: Match, terms: list[Term]) -> Any:
+    """The number that all terms have, but for the sign, times the rest."""
+    size = abs(terms[0].coefficient)
+    if size == 1 or any(abs(term.coefficient) != size or not is_multiple(m, term) for term in terms):
+        return None
+    above, below = halves(size)
+    inner = signed_sum(m, [(term, term.coefficient / size) for term in terms], Fraction(0))
+    found = inner if above == 1 else m(multiply, above, inner)
+    return fitted(m, found if below == 1 else m(divide, found, below))
+
+
+def is_multiple(m: Match, term: Term) -> bool:
+    """Whether a term is a product with a number in front, and used here alone."""
+    entry = m.graph.producer(term.x)
+    own = abs(term.monomial.coefficient) != 1
+    return entry is not None and own and entry.primitive is MULTIPLY and m.graph.is_alone(entry) and is_number(m, entry)
+
+
+def is_number(m: Match, entry: Any) -> bool:
+    return m.graph.uniform(entry.inputs[0]) is not None
 
 
 def before_bracket(m: Match, terms: list[Term], took: int) -> Any:
@@ -440,6 +463,7 @@ rewrite(
         sample(lambda x: 4.0 * (1.0 - x) - 4.0 * x, (3,)),
         sample(lambda x, y: square(y) * sqrt(x + 1.0) - y * sqrt(x + 1.0), (3,), (3,)),
         sample(lambda x, y: 2.0 * x * (1.0 - y) - x, (3,), (3,)),
+        sample(lambda x, y: 4.0 * x - 4.0 * y, (3,), (3,)),
         sample(lambda x: x - x, (3,)),
         sample(lambda x: x + 0.0, (3,)),
     ],

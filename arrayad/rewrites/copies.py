@@ -21,13 +21,19 @@ rewrite(
     "A copy is its operand.",
     (identity, "x"),
     (positive, "x"),
-    (constant, "x"),
     to=lambda m: m["x"],
     samples=[
-        sample(lambda x: constant(x) * 2.0, (3,)),
         sample(lambda x: positive(x), (2, 3), dtypes="float32"),
         sample(lambda x: identity(x), ()),
     ],
+)
+
+rewrite(
+    "What is constant to a derivative is its operand.",
+    (constant, "x"),
+    to=lambda m: m["x"],
+    samples=[sample(lambda x: constant(x) * 2.0, (3,))],
+    forgets=True,
 )
 
 rewrite(
@@ -108,6 +114,7 @@ rewrite(
     (RECALL_ELEMENTS, "saved", ...),
     to=lambda m: m.inputs[0],
     samples=[],
+    forgets=True,
 )
 
 rewrite(

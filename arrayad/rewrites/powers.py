@@ -63,6 +63,15 @@ rewrite(
 )
 
 rewrite(
+    "The derivative of a power by its base, but in the origin.",
+    (power_slope, "x", "y"),
+    when=lambda m: real(m) and hasattr(m["y"], "shape") and m.graph.uniform(m["y"]) is None,
+    to=lambda m: m(multiply, m["y"], m(power, m["x"], m(subtract, m["y"], 1.0))),
+    samples=[sample(lambda x, y: power_slope(x, y), (3,), (3,))],
+    exact=False,
+)
+
+rewrite(
     "y log x, where y guards the point at which x is 0.",
     (multiply, "y", (log, (where, (equal, "y", ZERO), ONE, "x"))),
     when=real,

@@ -8,7 +8,8 @@ import numpy as np
 
 from arrayad.elementwise import Elementwise
 from arrayad.primitives.arithmetic import add, multiply
-from arrayad.primitives.comparison import logical_and, logical_not, logical_or
+from arrayad.primitives.casting import astype
+from arrayad.primitives.comparison import equal, logical_and, logical_not, logical_or
 from arrayad.primitives.selection import where
 from arrayad.rewrites.units import fitted
 from arrayad.rewriting import Known, Match, rewrite, row_of, sample
@@ -44,6 +45,14 @@ rewrite(
     when=an_array("y"),
     to=lambda m: fitted(m, m["y"]),
     samples=[sample(lambda x, y: where(False, x, y), (3,), (2, 3))],
+)
+
+rewrite(
+    "Whether a condition, as a number, is 0 or 1.",
+    (equal, (astype, "c"), Known("known", lambda v: bool(v == 0 or v == 1))),
+    when=lambda m: is_boolean(m),
+    to=lambda m: m["c"] if m.number("known") else m(logical_not, m["c"]),
+    samples=[sample(lambda c, k=k: equal(astype(c, dtype=np.dtype("int64")), k), (3,), dtypes="bool") for k in (0, 1)],
 )
 
 TRUE = Known("known", lambda v: isinstance(v, bool | np.bool_) and bool(v))
@@ -146,7 +155,7 @@ rewrite(
 
 def fits_alone(m: Match, x: Any) -> bool:
     """Whether the dtype and the shape of the result do not hang on the operand that goes."""
-    return not is_weak(x) and aval_of(x).dtype == m.output.dtype
+    return is_weak(x) or aval_of(x).dtype == m.output.dtype
 
 
 def within(m: Match) -> Any:

@@ -2,5 +2,7 @@
 
 from arrayad.symbolic.by_element import elements
 from arrayad.symbolic.expression import Expression, expression
+from arrayad.symbolic.swelling import Swell, swell
+from arrayad.symbolic.sympy_programs import from_sympy
 
-__all__ = ["Expression", "elements", "expression"]
+__all__ = ["Expression", "Swell", "elements", "expression", "from_sympy", "swell"]

@@ -155,3 +155,9 @@ def row_of_function(name: str, arity: int) -> Elementwise | None:
             if found is not None and found[1] == name:
                 return row
     return None
+
+
+def is_function(row: Elementwise) -> bool:
+    """Whether a row is the one that stands for a function of mpmath's."""
+    found = PLAIN.fullmatch(row.mpmath or "")
+    return found is not None and row_of_function(found[1], row.arity) is row

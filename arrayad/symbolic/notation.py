@@ -20,7 +20,7 @@ from arrayad.elementwise import Elementwise
 from arrayad.namespace import PUBLIC
 from arrayad.primitive import Primitive, operand_names
 from arrayad.shaped import Shaped
-from arrayad.symbolic.formulas import Algebra, UnreadableError, is_arithmetic, read, row_of_function
+from arrayad.symbolic.formulas import Algebra, UnreadableError, is_arithmetic, is_function, read, row_of_function
 from arrayad.symbolic.numbers import exact, short
 
 CHOICE, LOGIC, RELATION, SUM, PRODUCT, POWER, ATOM = range(7)
@@ -194,11 +194,12 @@ class Figure(Node):
         if not k:
             return text
         if "e" in text:
-            return r"{} \cdot 10^{{{}}}".format(*text.replace("e+", "e").split("e"))
+            digits, power = text.split("e")
+            return rf"{digits} \cdot 10^{{{int(power)}}}"
         return {"inf": r"\infty", "nan": r"\mathrm{nan}"}.get(text, text)
 
     def strength(self, k: int) -> int:
-        return PRODUCT if k and "e" in short(self.value) else ATOM
+        return POWER if k and "e" in short(self.value) else ATOM
 
 
 def place_in_product(part: tuple[Node, int]) -> tuple[int, int]:
@@ -227,12 +228,17 @@ class Sum(Node):
         """Numbers last, polynomials by their degrees; a positive term first, if there is one."""
         terms = sorted(self.terms, key=lambda term: term.is_number)
         if all(isinstance(factor, Symbol) and n > 0 for term in terms for factor, n in term.factors):
-            terms.sort(key=lambda term: -sum(n for _, n in term.factors))
+            terms.sort(key=by_degree)
         first = next((i for i, term in enumerate(terms) if not term.is_negative), 0)
         return [terms[first], *terms[:first], *terms[first + 1 :]]
 
     def strength(self, k: int) -> int:
         return SUM
+
+
+def by_degree(term: Product) -> tuple[int, list[int]]:
+    """The place of a monomial in a polynomial: high degrees first, then the order of the symbols."""
+    return -sum(n for _, n in term.factors), sorted(factor.order for factor, _ in term.factors if isinstance(factor, Symbol))
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,10 +383,10 @@ def strength_of(template: str) -> int:
         return SUM
     if outside.startswith(r"\begin"):
         return CHOICE
-    if "^" in outside or outside.startswith("√") or outside[-1] in "²":
-        return POWER
-    if " / " in outside or re.search(r"(^|[^a-z\\])x ", outside) or re.search(r"[a-z0-9}] x$", outside):
+    if " / " in outside or re.search(r"(^|[^a-z\\])x ", outside):
         return PRODUCT
+    if "^" in outside or outside.startswith("√") or outside.endswith(("²", " x")):
+        return POWER
     return ATOM
 
 
@@ -532,12 +538,12 @@ NOTATION = Notation()
 
 def applied(row: Primitive, operands: Sequence[Node]) -> Node:
     """The formula of a row's operation."""
-    text = row.mpmath if isinstance(row, Elementwise) else None
-    if text is not None and is_arithmetic(text):
-        return read(text, operands, NOTATION)
-    if text is not None and row.text is None and not is_public(row):
-        with contextlib.suppress(UnreadableError):
-            return read(text, operands, NOTATION)
+    if isinstance(row, Elementwise) and row.mpmath is not None:
+        if is_arithmetic(row.mpmath):
+            return read(row.mpmath, operands, NOTATION)
+        if not is_public(row) and not is_function(row):
+            with contextlib.suppress(UnreadableError):
+                return read(row.mpmath, operands, NOTATION)
     return Call(row, tuple(operands))
 
 

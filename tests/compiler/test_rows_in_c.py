@@ -373,11 +373,19 @@ def test_special_functions_are_the_kernels_within_four_units(dtype):
 
 
 @pytest.mark.parametrize("name", ["polygamma", "bessel_i"])
-def test_functions_of_order_0_and_1_are_the_kernels(name):
-    x = np.concatenate([np.random.default_rng(0).uniform(-8, 30, 1000), ENDS])
-    found, wanted = both(lambda x: [TABLE[name].apply(n, x) for n in (0, 1)], x)
+def test_functions_of_any_order_are_the_kernels(name):
+    x = np.concatenate([np.random.default_rng(0).uniform(-8, 30, 1000), np.random.default_rng(1).uniform(-800, 800, 200), ENDS])
+    found, wanted = both(lambda x: [TABLE[name].apply(n, x) for n in (0, 1, 2, 3, 6, 20, 80)], x)
     for y, z in zip(found, wanted, strict=True):
-        same_within(y, z, 8)
+        same_within(y, z, 16)
+
+
+def test_derivatives_of_sinc_of_any_order_are_the_kernels():
+    """Those of order 2 and more are right to 12 digits of their largest value, not of their own."""
+    x = np.concatenate([np.random.default_rng(0).uniform(-1, 12, 1000), ENDS])
+    found, wanted = both(lambda x: [TABLE["sinc_derivative"].apply(n, x) for n in (0, 1, 2, 3, 4, 9, 30)], x)
+    for y, z in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(y, z, rtol=0, atol=1e-14 * np.max(np.abs(z), initial=0.0, where=np.isfinite(z)))
 
 
 # --- sizes that vary -----------------------------------------------------------------------------------------------------

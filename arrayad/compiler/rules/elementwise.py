@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -150,23 +150,40 @@ def magnitude(builder: Builder, entry: Any, x: Read) -> Read | None:
     return builder.map("abs", text, dtype, [x], dtype)
 
 
+class OfOrder(NamedTuple):
+    """The texts of a row whose first operand is an order: of orders 0 and 1, and of any other up to `most`."""
+
+    first: str
+    second: str
+    any: str
+    most: int
+
+    def text(self, order: int) -> str | None:
+        """The C expression of this order; None where there is none."""
+        if order in (0, 1):
+            return self.second if order else self.first
+        return self.any.format(order) if 0 <= order <= self.most and order == int(order) else None
+
+
 OF_ORDER = {
-    "sinc_derivative": ("NAME(sinc)(x)", "NAME(sinc_slope)(x)"),
-    "polygamma": ("NAME(digamma)(x)", "NAME(trigamma)(x)"),
-    "bessel_i": ("NAME(i0)(x)", "NAME(i1)(x)"),
+    "sinc_derivative": OfOrder("NAME(sinc)(x)", "NAME(sinc_slope)(x)", "NAME(sinc_derivative)({:.0f}, x)", 150),
+    "polygamma": OfOrder("NAME(digamma)(x)", "NAME(trigamma)(x)", "NAME(polygamma)({:.0f}, x)", 150),
+    "bessel_i": OfOrder("NAME(i0)(x)", "NAME(i1)(x)", "NAME(bessel_i)({:.0f}, x)", 80),
 }
-"""The texts of rows whose first operand is an order, for those of order 0 and 1."""
+"""The rows whose first operand is an order."""
 
 
 @rule(*OF_ORDER)
 def of_order(builder: Builder, entry: Any, order: Any, x: Any) -> Read | None:
-    """Where the order is known to be 0 or 1."""
+    """Where the order is known."""
     if isinstance(order, Read) and isinstance(order.node, Uniform):
         order = order.node.value
     dtype = entry.output.dtype
-    if isinstance(order, Read) or order not in (0, 1) or is_weak(x) or dtype.name not in SUFFIX:
+    if isinstance(order, Read) or is_weak(x) or dtype.name not in SUFFIX:
         return None
-    text = OF_ORDER[entry.primitive.name][int(order)]
+    text = OF_ORDER[entry.primitive.name].text(order)
+    if text is None:
+        return None
     return builder.broadcast(builder.map(entry.primitive.name, text, dtype, [x], dtype), entry.output.shape)
 
 
