@@ -104,8 +104,11 @@ def is_of_class(maker: Any, head: Any) -> bool:
     return isinstance(head, type) and isinstance(maker, head)
 
 
-REWRITES: dict[Any, list[Rewrite]] = {}
-"""All rules, by the row, or the class of rows, that their patterns begin with."""
+Table = dict[Any, list[Rewrite]]
+"""Rules by the row, or the class of rows, that their patterns begin with."""
+
+REWRITES: Table = {}
+"""The rules for programs that run."""
 
 
 def rewrite(
@@ -116,12 +119,13 @@ def rewrite(
     when: Callable[[Match], bool] | None = None,
     reorders: bool = False,
     exact: bool = True,
+    table: Table = REWRITES,
 ) -> Rewrite:
-    """Declare a rule."""
+    """Declare a rule in a table."""
     settled = [with_rows(pattern) for pattern in patterns]
     rule = Rewrite(doc, settled, to, samples, when, reorders, exact)
     for root in dict.fromkeys(pattern[0] for pattern in settled):
-        REWRITES.setdefault(root, []).append(rule)
+        table.setdefault(root, []).append(rule)
     return rule
 
 
@@ -137,12 +141,13 @@ def with_rows(pattern: Pattern) -> Pattern:
     return (row, *(with_rows(part) if part.__class__ is tuple else part for part in rest))
 
 
-def forms_for(row: Primitive) -> list[Form]:
+def forms_for(row: Primitive, tables: Sequence[Table] = (REWRITES,)) -> list[Form]:
     """The patterns that operations of a row may fit, in the order in which they are tried."""
     return [
         Form(rule, pattern)
+        for table in tables
         for root in (row, *type(row).__mro__)
-        for rule in REWRITES.get(root, ())
+        for rule in table.get(root, ())
         for pattern in rule.patterns
         if pattern[0] is root
     ]
