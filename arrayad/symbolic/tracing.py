@@ -27,8 +27,8 @@ def users_line(error: BaseException) -> str:
     return line_of(f"{frames[-1].filename}:{frames[-1].lineno}") if frames else "an unknown line"
 
 
-def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequence[str]) -> Tape:
-    """The tape of a function by shapes.
+def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequence[str], verb: str = "expression") -> Tape:
+    """The tape of a function by shapes, on behalf of who has this name.
 
     **Raises** `NoClosedFormError` where it asks for a value: a branch, a loop, a conversion to a number.
     """
@@ -36,7 +36,7 @@ def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequen
         return record(function, list(avals), list(names))
     except AbstractValueError as error:
         raise NoClosedFormError(
-            f"[expression] there is no closed form, since the program asks for a value at {users_line(error)}; "
+            f"[{verb}] there is no closed form, since the program asks for a value at {users_line(error)}; "
             "write where for a branch, and Python's loops or fori_loop with numbers for bounds"
         ) from error
 
