@@ -107,8 +107,11 @@ def is_of_class(maker: Any, head: Any) -> bool:
     return isinstance(head, type) and isinstance(maker, head)
 
 
-REWRITES: dict[Any, list[Rewrite]] = {}
-"""All rules, by the row, or the class of rows, that their patterns begin with."""
+Table = dict[Any, list[Rewrite]]
+"""Rules by the row, or the class of rows, that their patterns begin with."""
+
+REWRITES: Table = {}
+"""The rules for programs that run."""
 
 
 def rewrite(
@@ -120,12 +123,13 @@ def rewrite(
     reorders: bool = False,
     exact: bool = True,
     forgets: bool = False,
+    table: Table = REWRITES,
 ) -> Rewrite:
-    """Declare a rule."""
+    """Declare a rule in a table."""
     settled = [with_rows(pattern) for pattern in patterns]
     rule = Rewrite(doc, settled, to, samples, when, reorders, exact, forgets)
     for root in dict.fromkeys(pattern[0] for pattern in settled):
-        REWRITES.setdefault(root, []).append(rule)
+        table.setdefault(root, []).append(rule)
     return rule
 
 
@@ -141,12 +145,13 @@ def with_rows(pattern: Pattern) -> Pattern:
     return (row, *(with_rows(part) if part.__class__ is tuple else part for part in rest))
 
 
-def forms_for(row: Primitive) -> list[Form]:
+def forms_for(row: Primitive, tables: Sequence[Table] = (REWRITES,)) -> list[Form]:
     """The patterns that operations of a row may fit, in the order in which they are tried."""
     return [
         Form(rule, pattern)
+        for table in tables
         for root in (row, *type(row).__mro__)
-        for rule in REWRITES.get(root, ())
+        for rule in table.get(root, ())
         for pattern in rule.patterns
         if pattern[0] is root
     ]

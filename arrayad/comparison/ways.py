@@ -17,7 +17,7 @@ from arrayad.compiler.toolchain import toolchain, why_no_toolchain
 from arrayad.errors import CompileError
 from arrayad.functions.creation import tensor
 from arrayad.numerical import jacobian as differences
-from arrayad.symbolic import Expression, elements
+from arrayad.symbolic import Expression, expression
 from arrayad.transforms import grad, jacobian, jvp, trace
 
 ELEMENTS = 64
@@ -131,18 +131,17 @@ def formula(problem: Problem) -> Expression:
         return problem.uncounted(*tree.unflatten(problem.structure, list(leaves)))
 
     names = [name if name.isidentifier() else f"x{i}" for i, name in enumerate(problem.leaf_names)]
-    return elements(function, **{name: x.shape for name, x in zip(names, problem.inputs, strict=True)})
+    return expression(function, *names, shapes=[x.shape for x in problem.inputs])
 
 
 def symbolic(problem: Problem) -> Prepared:
     """The derivative as a formula by each element; its NumPy text is run."""
-    expression = formula(problem)
-    derivatives = [expression.diff(name) for name in expression.names]
-    numbers = [float(x) for array in problem.inputs for x in array.flat]
+    found = formula(problem)
+    derivatives = [found.diff(name) for name in found.names]
     text = str(derivatives[0]) if len(derivatives) == 1 else ""
 
     def run() -> Any:
-        return problem.tree_of_columns([derivative(*numbers) for derivative in derivatives])
+        return problem.tree_of_columns([derivative(*problem.inputs) for derivative in derivatives])
 
     return Prepared(run, sum(derivative.operations for derivative in derivatives), note="" if "\n" in text else text)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from arrayad.elementwise import Elementwise
-from arrayad.rewriting import Form, Known, Match, Rewrite, forms_for
+from arrayad.rewriting import REWRITES, Form, Known, Match, Rewrite, Table, forms_for
 from arrayad.shaped import Bundle, Shaped, aval, is_weak
 from arrayad.tape import Scope, Trace, Traced, merge, next_serial, recorded
 from arrayad.tensor import Tensor, handle
@@ -67,13 +67,27 @@ def simplify(tape: Tape, *, exact: bool = True, reorder: bool = False) -> Tape:
 class Rules:
     """The rules that are allowed, by row, and how often each was tried and did apply.
 
-    With `keeps` what only a derivative looks at stays: `stop_gradient`, rules of the user's.
+    With `keeps` what only a derivative looks at stays: `stop_gradient`, rules of the user's.  `tables` hold the rules, those that
+    are tried first in front; `inline` tells whether programs that rows stand for take their place.  The tape is gone through
+    `passes` times at most, and constants of up to `short` bytes are known by their elements.
     """
 
-    def __init__(self, exact: bool = True, reorder: bool = False, keeps: bool = False) -> None:
+    passes = PASSES
+    short = SHORT
+
+    def __init__(
+        self,
+        exact: bool = True,
+        reorder: bool = False,
+        keeps: bool = False,
+        tables: Sequence[Table] = (REWRITES,),
+        inline: bool = True,
+    ) -> None:
         self.exact = exact
         self.reorder = reorder
         self.keeps = keeps
+        self.tables = tables
+        self.inline = inline and not keeps
         self.rows: dict[Any, list[Form]] = {}
         self.fitting: dict[Any, list[Form]] = {}
         self.applied: Counter[Rewrite] = Counter()
@@ -85,7 +99,7 @@ class Rules:
         key = (row, makers)
         if key not in self.fitting:
             if row not in self.rows:
-                self.rows[row] = [form for form in forms_for(row) if self.allows(form.rule)]
+                self.rows[row] = [form for form in forms_for(row, self.tables) if self.allows(form.rule)]
             self.fitting[key] = [form for form in self.rows[row] if form.may_fit(makers)]
         return self.fitting[key]
 
@@ -96,7 +110,7 @@ class Rules:
 
 def simplified(tape: Tape, rules: Rules, programs: dict[int, Any]) -> Tape:
     """The tape after as many passes as change it."""
-    for _ in range(PASSES):
+    for _ in range(rules.passes):
         graph = Graph(tape, rules, programs)
         before, tape = tape, graph.tape
         if not graph.changed and len(tape) == len(before):
@@ -136,7 +150,7 @@ class Graph:
 
     def rebuilt(self, tape: Tape) -> Tape:
         """The new tape."""
-        inputs = [traced_input(entry.output, self.trace) for entry in tape.inputs]
+        self.inputs = inputs = [traced_input(entry.output, self.trace) for entry in tape.inputs]
         for entry, x in zip(tape.inputs, inputs, strict=True):
             self.values[entry] = x
             self.uses[x.history] = self.old_uses[entry]
@@ -171,9 +185,11 @@ class Graph:
             return self.made[key]
         if output is None:
             output = row.shape(*map(aval_of, inputs), **params)
-        if row.inline is not None and not self.rules.keeps and (tape := row.inline(*map(aval_of, inputs), **params)) is not None:
-            self.changed = True
-            return Bundle(self.inlined(tape, inputs))
+        if self.rules.inline and row.inline is not None:
+            tape = row.inline(*map(aval_of, inputs), **params)
+            if tape is not None:
+                self.changed = True
+                return Bundle(self.inlined(tape, inputs))
         found = None if key is None else self.computed(row, inputs, params, output)
         if found is None:
             found = self.replaced(row, inputs, params, output, root)
@@ -303,10 +319,10 @@ class Graph:
             if x.history is not None:
                 return x.history
             self.kept.append(x)
-            return known_by(x.value)
+            return known_by(x.value, self.rules.short)
         if x.__class__ is Bundle:
             return tuple(map(self.key_of, x))
-        return known_by(x)
+        return known_by(x, self.rules.short)
 
     def uniform(self, x: Any) -> Any:
         """The number that all elements of a constant are, as a number of Python's or NumPy's; None if there is none."""
@@ -413,7 +429,7 @@ def parts(value: Any, first: Any) -> list[tuple[Any, Any]]:
     return [(value, first)] if value.dtype.kind == "f" else [(value.real, first.real), (value.imag, first.imag)]
 
 
-def known_by(value: Any) -> Any:
+def known_by(value: Any, short: int = SHORT) -> Any:
     """What a constant is known by: equal keys are equal values, to the bit."""
     if value.__class__ is float:
         return (float, struct.pack("d", value))
@@ -424,7 +440,7 @@ def known_by(value: Any) -> Any:
     if is_numeric(value):
         if is_repeated(value) and value.ndim:
             return (value.dtype, value.shape, value[(0,) * value.ndim].tobytes())
-        if value.nbytes <= SHORT:
+        if value.nbytes <= short:
             return (value.dtype, value.shape, value.tobytes())
     return id(value)
 

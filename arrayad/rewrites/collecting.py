@@ -217,7 +217,7 @@ class Root:
         self.primitive, self.inputs, self.output, self.params = m.row, m.inputs, m.output, m.params
 
 
-rewrite(
+FACTORS = rewrite(
     "Factors of a product are collected: numbers to one, equal factors to a power, quotients to one.",
     (multiply, "x", "y"),
     (divide, "x", "y"),
@@ -449,7 +449,7 @@ def bracket(m: Match, products: list[Monomial]) -> Any:
     return found
 
 
-rewrite(
+TERMS = rewrite(
     "Terms of a sum are collected: numbers to one, equal terms to one with a factor; a function that all have goes before.",
     (add, "x", "y"),
     (subtract, "x", "y"),

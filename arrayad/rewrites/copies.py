@@ -28,6 +28,13 @@ rewrite(
     ],
 )
 
+STOPPED = rewrite(
+    "What has no derivative has the value of its operand.",
+    (constant, "x"),
+    to=lambda m: m["x"],
+    samples=[sample(lambda x: constant(x) * 2.0, (3,))],
+)
+
 rewrite(
     "What is constant to a derivative is its operand.",
     (constant, "x"),

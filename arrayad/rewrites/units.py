@@ -219,7 +219,7 @@ def is_known(x: Any) -> bool:
     return not hasattr(x, "history") or x.history is None
 
 
-rewrite(
+IN_ORDER = rewrite(
     "The operands of sums and products in their usual order, in which equal ones are found.",
     (add, "x", "y"),
     (multiply, "x", "y"),

@@ -47,7 +47,7 @@ def moves_none(m: Match) -> bool:
     return long == sorted(long)
 
 
-rewrite(
+UNIT_AXES = rewrite(
     "A permutation of axes of length 1 is a reshape.",
     (permute_dims, "x"),
     when=moves_none,
@@ -153,7 +153,7 @@ def without_repetition(m: Match) -> Any:
     return m(m.row, *operands) if changed else None
 
 
-rewrite(
+REPEATED_BY_ITSELF = rewrite(
     "An elementwise operation repeats its operands itself.",
     (Elementwise, "x", "y"),
     (Elementwise, "x", "y", "z"),
@@ -186,7 +186,7 @@ def common_repetition(m: Match) -> Any:
     return None if found is None else m(broadcast_to, m(m.row, *operands), shape=m.output.shape)
 
 
-rewrite(
+REPEATED_ALIKE = rewrite(
     "An elementwise operation on what is repeated is repeated.",
     (Elementwise, "x"),
     (Elementwise, "x", "y"),

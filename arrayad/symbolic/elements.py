@@ -19,6 +19,7 @@ from arrayad.primitive import TABLE, alike
 from arrayad.primitives.selection import where
 from arrayad.readers.unfold import located
 from arrayad.shaped import Bundle, Shaped, is_weak
+from arrayad.symbolic.forms import FORMS
 from arrayad.symbolic.places import line_of
 from arrayad.tensor import Tensor, handle
 from arrayad.tracing import Tape, is_member, record
@@ -113,7 +114,7 @@ class Elements:
         if row.inline is not None:
             raise refusal(entry, "which has a rule of its own for whole arrays")
         try:
-            found = row.numpy(*operands, **params)
+            found = FORMS.get(row.name, row.numpy)(*operands, **params)
         except AbstractValueError:
             raise refusal(entry, "which looks at the values of its operand") from None
         except (TypeError, ValueError, AttributeError):

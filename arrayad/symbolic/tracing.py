@@ -21,8 +21,8 @@ MOST = 20_000
 """Operations up to which loops are written out."""
 
 
-def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequence[str]) -> Tape:
-    """The tape of a function by shapes, its loops of known length and its branches written out.
+def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequence[str], verb: str = "expression") -> Tape:
+    """The tape of a function by shapes, its loops of known length and its branches written out, on behalf of who has this name.
 
     **Raises** `NoClosedFormError` where it asks for a value: a branch, a loop, a conversion to a number.
     """
@@ -30,11 +30,11 @@ def tape_of(function: Callable[..., Any], avals: Sequence[Shaped], names: Sequen
         return unfold(record(function, list(avals), list(names)), MOST)
     except AbstractValueError as error:
         raise NoClosedFormError(
-            f"[expression] there is no closed form, since the program asks for a value at {users_line(error)}; "
+            f"[{verb}] there is no closed form, since the program asks for a value at {users_line(error)}; "
             "write where or cond for a branch, and Python's loops or fori_loop with numbers for bounds"
         ) from error
     except OverflowError as error:
-        raise NoClosedFormError(f"[expression] written out, the loops have {error}; take fewer steps") from None
+        raise NoClosedFormError(f"[{verb}] written out, the loops have {error}; take fewer steps") from None
 
 
 def simple(tape: Tape, differentiated: bool = False) -> Tape:
