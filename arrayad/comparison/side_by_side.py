@@ -26,9 +26,10 @@ LARGEST = 1000
 class Outcome:
     """What one way gave, the Jacobian as a matrix, and what that cost; or why it cannot be gone.
 
-    `digits` are right in every element, None at kinks; `all_right` says that each is the number of its dtype nearest to the
-    truth; `worst` names the element with the fewest.  `evaluations` of the function for one derivative, `seconds` for one at
-    best, and their `ratio` to the function's own; `memory` in bytes, at its peak; `operations` the length of the program.
+    `digits` are right in every element, None where all are kinks or the truth is nan; `all_right` says that each is the number of
+    its dtype nearest to the truth; `worst` names the element with the fewest.  `evaluations` of the function for one derivative,
+    `seconds` for one at best, and their `ratio` to the function's own; `memory` in bytes, at its peak; `operations` the length
+    of the program.
     """
 
     way: str
@@ -190,14 +191,14 @@ def gone(way: Way, problem: Problem, true: Truth, own: Measured, seconds: float)
     except Exception as error:  # of the user's program too: it is the reason
         return Outcome(way.way, way.method, why=reason(error))
     digits = np.minimum(agreeing(matrix, true.matrix), true.digits)
-    digits = np.where(true.kinks, np.inf, digits)
+    digits = np.where(true.kinks | np.isnan(digits), np.inf, digits)
     i, j = np.unravel_index(np.argmin(digits), digits.shape) if digits.size else (0, 0)
     return Outcome(
         way.way,
         way.method,
         matrix,
         None if np.all(np.isinf(digits)) else float(digits[i, j]),
-        not true.why and is_rounded(matrix, true.matrix),
+        not true.why and not np.all(np.isinf(digits)) and is_rounded(matrix, true.matrix),
         problem.element(int(i), int(j)),
         counted if prepared.evaluations is None else prepared.evaluations,
         measured.seconds,
@@ -218,7 +219,7 @@ def columns(outcome: Outcome) -> tuple[str, ...]:
     return (
         outcome.method,
         f"{outcome.derivative.item():.17g}" if alone else outcome.worst,
-        "kink" if outcome.digits is None else "all" if outcome.all_right else whole(outcome.digits),
+        "—" if outcome.digits is None else "all" if outcome.all_right else whole(outcome.digits),
         f"{outcome.evaluations:,}",
         duration(outcome.seconds),
         f"{outcome.ratio:.3g}",
@@ -245,7 +246,7 @@ def short(value: Any) -> str:
 def tree_text(value: Any) -> str:
     """A tree of arrays in one line."""
     leaves, structure = tree.flatten(value)
-    texts = [repr(x) if isinstance(x, float | int) else " ".join(str(np.asarray(plain(x))).split()) for x in leaves]
+    texts = [repr(float(x)) if isinstance(x, float) else " ".join(str(np.asarray(plain(x))).split()) for x in leaves]
     return texts[0] if structure.kind is None else str(tree.unflatten(structure, texts)).replace("'", "")
 
 

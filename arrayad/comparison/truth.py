@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arrayad.arbitrary import context
+from arrayad.arbitrary import context, number
 from arrayad.comparison.problem import Array, Problem
 from arrayad.numerical import jacobian as differences
 from arrayad.numerical import reference
@@ -63,31 +63,33 @@ def agreement(problem: Problem, matrix: Array, kinks: Array) -> dict[str, float]
         for mode in ("forward", "reverse"):
             derivative = jacobian(problem, tuple(range(len(problem.smooth))), mode)(*exact)
             agree = agreeing(problem.matrix(derivative), matrix)
-            found[mode] = float(np.min(agree, where=~kinks, initial=DIGITS))
+            found[mode] = float(np.min(agree, where=~kinks & ~np.isnan(agree), initial=DIGITS))
     return found
 
 
 def agreeing(found: Array, true: Array) -> Array:
     """The number of decimal digits to which each element is right: −log10 |found − true| / |true|, 50 at most.
 
-    The error of what should be 0 is measured by the largest of its row.
+    The error of what should be 0 is measured by the largest of its row, or by 1.  Where the truth is nan, nothing is right or wrong.
     """
-    mp = context()
     digits = np.empty(true.shape)
-    for i in range(true.shape[0]):
-        largest = max((abs(mp.mpf(t)) for t in true[i]), default=mp.mpf(0))
-        for j in range(true.shape[1]):
-            digits[i, j] = right_digits(mp, mp.mpf(found[i, j]), mp.mpf(true[i, j]), largest)
+    with context().workdps(2 * DIGITS):
+        for i, row in enumerate(true):
+            exact = [number(t) for t in row]
+            largest = max(map(abs, exact), default=0)
+            for j, t in enumerate(exact):
+                digits[i, j] = right_digits(number(found[i, j]), t, largest)
     return digits
 
 
-def right_digits(mp: Any, found: Any, true: Any, largest: Any) -> float:
+def right_digits(found: Any, true: Any, largest: Any) -> float:
     """The decimal digits of one number that are right."""
-    if mp.isnan(true) or mp.isinf(true):
-        return float(DIGITS) if str(found) == str(true) else 0.0
-    error, scale = abs(found - true), abs(true) or largest or mp.mpf(1)
-    if mp.isnan(error):
-        return 0.0
+    mp = context()
+    if mp.isnan(true):
+        return math.nan
+    if mp.isinf(true) or not mp.isfinite(found):
+        return float(DIGITS) if found == true else 0.0
+    error, scale = abs(found - true), abs(true) or (largest if mp.isfinite(largest) else 0) or mp.mpf(1)
     return float(min(DIGITS, max(0, -mp.log10(error / scale)))) if error else float(DIGITS)
 
 

@@ -28,6 +28,10 @@ KINK = 1e-20
 """One-sided derivatives of a smooth function agree to at least this, or come together with the step."""
 
 
+NOTHING = 1e-30
+"""A derivative below this may be one of 0, whose difference is as small as the square of the step."""
+
+
 class Reference(NamedTuple):
     """A function's values and derivatives as arrays of mpmath's numbers.
 
@@ -131,16 +135,12 @@ class Run:
         """For each result the derivative along a direction, and where those of its two sides differ."""
         mp = arbitrary.context()
         h = mp.mpf(10) ** -self.share * self.length(directions)
-        ahead, behind = self.sides(directions, h)
-        central = [arbitrary.boxed((a + b) / 2) for a, b in zip(ahead, behind, strict=True)]
-        apart = [differ(a, b) for a, b in zip(ahead, behind, strict=True)]
-        if any(np.any(where) for where in apart):
+        sides = self.sides(directions, h)
+        found = [(arbitrary.boxed((a + b) / 2), differ(a, b)) for a, b in zip(*sides, strict=True)]
+        if any(np.any(apart) or np.any((central != 0) & (size(central) < NOTHING)) for central, apart in found):
             nearer = self.sides(directions, h * mp.mpf(10) ** -10)
-            apart = [
-                where & (2 * size(a1 - b1) > size(a - b))
-                for where, a, b, a1, b1 in zip(apart, ahead, behind, *nearer, strict=True)
-            ]
-        return list(zip(central, apart, strict=True))
+            found = [judged(*each) for each in zip(found, zip(*sides, strict=True), zip(*nearer, strict=True), strict=True)]
+        return found
 
     def sides(self, directions: dict[int, Array], h: Any) -> tuple[list[Array], list[Array]]:
         """The differences ahead and behind."""
@@ -214,6 +214,18 @@ def numbers(y: Any) -> Array:
                 "to floats, so that no more digits are to be had"
             )
     return arbitrary.of(value).array
+
+
+def judged(found: tuple[Array, Array], far: tuple[Array, Array], near: tuple[Array, Array]) -> tuple[Array, Array]:
+    """A derivative and its kinks, in the light of the derivatives of both sides by a shorter step.
+
+    Those of a smooth function come together with the step, and what is left of a derivative of 0 goes with it.
+    """
+    central, apart = found
+    (ahead, behind), (ahead1, behind1) = far, near
+    apart = apart & (2 * size(ahead1 - behind1) > size(ahead - behind))
+    vanishes = (size(central) < NOTHING) & (10 * size((ahead1 + behind1) / 2) < size(central))
+    return arbitrary.boxed(np.where(np.asarray(vanishes, bool), arbitrary.context().mpf(0), central)), apart
 
 
 def size(x: Array) -> Array:

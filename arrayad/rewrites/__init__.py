@@ -3,7 +3,6 @@
 from arrayad.rewrites import (
     collecting,
     copies,
-    definitions,
     exponential,
     indexing,
     loops,

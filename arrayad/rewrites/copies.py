@@ -33,13 +33,6 @@ STOPPED = rewrite(
     (constant, "x"),
     to=lambda m: m["x"],
     samples=[sample(lambda x: constant(x) * 2.0, (3,))],
-)
-
-rewrite(
-    "What is constant to a derivative is its operand.",
-    (constant, "x"),
-    to=lambda m: m["x"],
-    samples=[sample(lambda x: constant(x) * 2.0, (3,))],
     forgets=True,
 )
 

@@ -130,7 +130,26 @@ def test_what_cannot_be_compared_is_refused():
 def test_digits_are_counted_from_the_first_that_is_wrong():
     true = np.array([[mpmath.mpf(1), mpmath.mpf(0), mpmath.nan, mpmath.mpf(3)]], object)
     found = agreeing(np.array([[1 + 1e-5, 1e-4, np.nan, np.nan]]), true)
-    np.testing.assert_allclose(found, [[5, 4 + math.log10(3), 50, 0]], atol=1e-6)
+    np.testing.assert_allclose(found, [[5, 4 + math.log10(3), np.nan, 0]], atol=1e-6)
+    infinite = np.array([[mpmath.inf, -mpmath.inf]], object)
+    np.testing.assert_array_equal(agreeing(np.array([[np.inf, np.inf]]), infinite), [[50, 0]])
+
+
+def test_a_derivative_of_nothing_is_measured_by_one():
+    found = compare(lambda x: x**3, 0.0)
+    assert found["reverse mode"].all_right and min(found.truth.agreement.values()) == 50
+    assert found["forward"].digits > 6
+
+
+def test_single_precision_is_judged_as_such():
+    found = compare(ad.exp, np.float32(1))["reverse mode"]
+    assert 6.5 < found.digits < 9 and found.derivative.dtype == np.float32
+
+
+def test_no_digits_are_claimed_of_nan():
+    with np.errstate(invalid="ignore"):
+        found = compare(ad.log, -1.0)
+    assert all(outcome.digits is None and not outcome.all_right for outcome in found.outcomes)
 
 
 def test_memory_is_what_a_run_holds():

@@ -46,6 +46,13 @@ def test_kinks_are_found_and_curvature_is_none():
     np.testing.assert_array_equal(np.diag(found.derivative[0]).astype(float), [0, 0, 1, -1])
 
 
+def test_a_derivative_of_nothing_is_nothing_and_a_tiny_one_is_not():
+    x = np.array([0.0, 0.0, 1.0, 1.0, 2.0])
+    found = reference(lambda x: ad.stack([x[0] ** 3, 1e-100 * x[1], 1e-90 * (x[2] - 1), (x[3] - 1) ** 3, ad.sin(x[4])]), (x,))
+    np.testing.assert_allclose(np.diag(found.derivative[0]).astype(float), [0, 1e-100, 1e-90, 0, np.cos(2)], rtol=1e-15)
+    assert not np.any(found.kinks[0])
+
+
 def test_a_direction_takes_three_values():
     calls = []
 

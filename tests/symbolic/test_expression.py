@@ -243,7 +243,7 @@ def test_what_has_no_closed_form_is_refused_with_the_line_that_prevents_it(funct
         assert line_of(function) + inspect.getsource(function).splitlines()[1].strip() in str(caught.value)
 
 
-@pytest.mark.parametrize("function", [ad.linalg.det, ad.linalg.inv, lambda x: ad.sort(x[0]), lambda x: ad.linalg.eigvalsh(x)])
+@pytest.mark.parametrize("function", [ad.linalg.cholesky, ad.linalg.svdvals, lambda x: ad.sort(x[0]), ad.linalg.eigvalsh])
 def test_operations_that_are_no_formulas_of_elements_are_refused_by_name(function: Any) -> None:
     with pytest.raises(NoClosedFormError, match=r"there is no closed form of \w+, which .* at .*test_expression.py"):
         expression(lambda x: function(x), "x", shapes=[(3, 3)])
