@@ -70,7 +70,7 @@ def agreement(problem: Problem, matrix: Array, kinks: Array) -> dict[str, float]
 def agreeing(found: Array, true: Array) -> Array:
     """The number of decimal digits to which each element is right: −log10 |found − true| / |true|, 50 at most.
 
-    The error of what should be 0 is measured by the largest of its row, or by 1.  Where the truth is nan, nothing is right or wrong.
+    The error of what should be 0 is measured by the largest of its row, or by 1.  Where the truth is nan, nothing is right.
     """
     digits = np.empty(true.shape)
     with context().workdps(2 * DIGITS):
