@@ -19,6 +19,7 @@ from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import symbolic as symbolic
 from arrayad import testing as testing
+from arrayad.by_hand import explain as explain
 from arrayad.by_hand import manual as manual
 from arrayad.comparison import compare as compare
 from arrayad.compiler import cache as cache
