@@ -57,6 +57,7 @@ from arrayad.transforms import (
     vjp,
     vmap,
 )
+from arrayad.verification import verify
 from arrayad.version import __version__
 
 DTYPES = (
