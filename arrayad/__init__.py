@@ -28,7 +28,7 @@ from arrayad import (
     symbolic,
     testing,
 )
-from arrayad.by_hand import manual
+from arrayad.by_hand import explain, manual
 from arrayad.comparison import compare
 from arrayad.compiler import cache, compile
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
@@ -57,6 +57,7 @@ from arrayad.transforms import (
     vjp,
     vmap,
 )
+from arrayad.verification import verify
 from arrayad.version import __version__
 
 DTYPES = (

@@ -19,6 +19,7 @@ from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import symbolic as symbolic
 from arrayad import testing as testing
+from arrayad.by_hand import explain as explain
 from arrayad.by_hand import manual as manual
 from arrayad.comparison import compare as compare
 from arrayad.compiler import cache as cache
@@ -61,6 +62,7 @@ from arrayad.transforms import trace as trace
 from arrayad.transforms import value_and_grad as value_and_grad
 from arrayad.transforms import vjp as vjp
 from arrayad.transforms import vmap as vmap
+from arrayad.verification import verify as verify
 from arrayad.version import __version__ as __version__
 from arrayad.primitives.complex import absolute as abs
 from arrayad.primitives.complex import absolute as absolute

@@ -11,7 +11,7 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -279,7 +279,9 @@ class JVPCall(Call):
 
 
 class Custom:
-    """A function with a derivative rule: what `custom_vjp` and `custom_jvp` share."""
+    """A function with a derivative rule: what `custom_vjp` and `custom_jvp` share; `check` is attached where it is written."""
+
+    check: ClassVar[Callable[..., Any]]
 
     def __init__(self, function: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
         functools.update_wrapper(self, function)

@@ -208,7 +208,7 @@ def numbers(y: Any) -> Array:
     if value.__class__ is not arbitrary.Arbitrary and not arbitrary.is_number(value):
         if not isinstance(value, float | int | np.ndarray | np.generic) or np.asarray(value).dtype.kind == "c":
             raise DTypeError(f"[reference] a result is {describe(value)}; real numbers are needed")
-        if not isinstance(value, float | int) and np.asarray(value).dtype.kind == "f":
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f":
             raise DTypeError(
                 f"[reference] a result is {describe(value)}, though the arguments are mpmath's numbers: the function rounds them "
                 "to floats, so that no more digits are to be had"

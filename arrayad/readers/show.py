@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -87,8 +88,8 @@ def bar(name: str) -> str:
 
 
 def display_width(text: str) -> int:
-    """The columns that a text takes: a combining bar takes none."""
-    return len(text) - text.count("\u0304")
+    """The columns that a text takes: bars and dots above letters take none."""
+    return sum(not unicodedata.combining(letter) for letter in text)
 
 
 def shown(value: Any) -> str:
