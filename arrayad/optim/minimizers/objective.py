@@ -6,8 +6,10 @@ by its value alone costs no gradient.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -55,6 +57,27 @@ class Point:
         return float(self.gradient @ direction)
 
 
+class Programs:
+    """The compiled derivatives of a function: of (x, *args), for the product with the Hessian of (x, v, *args)."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        def product(x: Any, v: Any, *args: Any) -> Any:
+            return hvp(lambda x: f(x, *args), x, v)
+
+        self.both = compile(value_and_grad(f))
+        self.product = compile(product)
+        self.hessian = compile(hessian(f))
+
+
+def programs_of(f: Callable[..., Any]) -> Programs:
+    """The compiled derivatives of a function, those of an earlier run where there was one."""
+    return remembered(f) if isinstance(f, Hashable) else Programs(f)
+
+
+remembered = functools.lru_cache(maxsize=8)(Programs)
+"""The last few functions' programs: one function is often minimised again and again, with other `args`."""
+
+
 class Objective:
     """A scalar function of a tree, `f(x, *args)`, as one of vectors."""
 
@@ -64,9 +87,9 @@ class Objective:
         self.name, self.f, self.space, self.args, self.box, self.compiled = name, f, space, args, box, compiled
         self.evaluations = Evaluations()
         self.epsilon = space.epsilon
-        self.both = compile(value_and_grad(f)) if compiled else None
-        self.second = compile(lambda x, v, *args: hvp(self.at_args(args), x, v)) if compiled else None
-        self.matrix = compile(hessian(f)) if compiled else hessian(f)
+        self.programs = programs_of(f) if compiled else None
+        self.second = self.programs and self.programs.product
+        self.matrix = self.programs.hessian if self.programs else hessian(f)
 
     def at_args(self, args: tuple[Any, ...]) -> Callable[..., Any]:
         """The function of x alone."""
@@ -102,18 +125,18 @@ class Objective:
         self.evaluations.value += 1
         argument = self.space.unpack(x)
         with np.errstate(all="ignore"):
-            if check:
-                y, pull = self.run(argument)
-                self.check_value(y)
-            elif self.both is not None:
+            if self.programs is not None:
+                if check:
+                    self.check_value(self.f(argument, *self.args))
                 with no_grad():
-                    y, g = self.both(argument, *self.args)
+                    y, g = self.programs.both(argument, *self.args)
                 self.evaluations.gradient += 1
                 vector = self.space.pack(g)
                 return Point(self, x, float(y), lambda: vector)
-            else:
-                with no_grad():
-                    y, pull = self.run(argument)
+            with nullcontext() if check else no_grad():
+                y, pull = self.run(argument)
+            if check:
+                self.check_value(y)
         return Point(self, x, float(y), lambda: self.swept(pull))
 
     def run(self, argument: Any) -> tuple[Any, Callable[[Any], Any]]:
