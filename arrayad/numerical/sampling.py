@@ -69,7 +69,8 @@ class Sampled:
 
     def started(self) -> list[Array]:
         """The values at the places; from the first it is learnt what the function returns, and whether it is arrayad's."""
-        if not len(self.origins):
+        if not len(self.origins):  # nothing is known of the results: numbers
+            self.result, self.outputs = tree.LEAF, [np.zeros(())]
             return []
         found, self.result = tree.flatten(self.called(self.origins[:1], bool(self.vectorized)))
         self.evaluations += 1

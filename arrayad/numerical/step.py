@@ -28,6 +28,9 @@ T = TypeVar("T")
 EPS = float(np.finfo(np.float64).eps)
 COMPLEX_STEP = 1e-20
 
+STEEP = 1e-3
+"""A one-sided difference at the edge of a domain is believed if its relative error is less: that of a root's is not."""
+
 Displacement = tuple[float, ...]
 """How far to go along each of some directions."""
 
@@ -266,14 +269,17 @@ class Line(NamedTuple):
 
 
 def mixed(
-    lines: Sequence[Line], rule: Formula, base: Array, noise: Noise = ROUNDING, *, times: int | None = None
+    lines: Sequence[Line],
+    rule: Formula,
+    base: Array,
+    noise: Noise = ROUNDING,
 ) -> Asking[Difference]:
     """The derivative along some lines, a formula for each, with the steps that suit the function.
 
     **Parameters** `base`: the function's value.  Where it is finite and the differences are not, since the function is not
     defined to one side, the other side's formula is taken.
     """
-    derivatives = rule.derivatives * len(lines) if times is None else times
+    derivatives = rule.derivatives * len(lines)
 
     def attempt(using: Formula) -> Callable[..., Asking[tuple[Difference, Array]]]:
         def at(*given: float) -> Asking[tuple[Difference, Array]]:
@@ -286,8 +292,20 @@ def mixed(
     candidates = list(zip(*(line.lengths for line in lines), strict=True))
     if any(line.step is not None for line in lines):
         return (yield from attempt(rule)(*candidates[0]))[0]
-    rules = [line.fitted(rule, length, noise.relative, derivatives)[0] for line, length in zip(lines, candidates[0], strict=True)]
-    return (yield from settled(attempt(rule), candidates, base, rules, noise))
+    eps, likeliest = noise.relative, candidates[0]
+    rules = [line.fitted(rule, length, eps, derivatives)[0] for line, length in zip(lines, likeliest, strict=True)]
+    found = yield from settled(attempt(rule), candidates, base, rules, noise)
+    if not min(rule.offsets) < 0 < max(rule.offsets):
+        return found
+    for side in ("forward", "backward"):
+        lost = np.isfinite(base) & ~np.isfinite(found.value)
+        if lost.any():
+            other = formula(side, max(2, rule.order), rule.derivatives)
+            given = yield from settled(attempt(other), candidates, base, [other] * len(lines), noise)
+            with np.errstate(all="ignore"):
+                taken = lost & (given.error <= STEEP * np.abs(given.value))
+            found = Difference(*(np.where(taken, *pair) for pair in zip(given, found, strict=True)))
+    return found
 
 
 class Candidates:
