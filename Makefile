@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12   the Python to make the environment with
 #   VENV=.venv          where the environment is
-#   ARGS="-k sin"       further arguments of pytest, in test, quick and bench; of bench_compile.py in bench-compile
+#   ARGS="-k sin"       further arguments of pytest, in test, quick and bench; of bench_compile.py in bench-compile, of bench_cost.py in bench-cost
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +21,7 @@ PACKAGE := $(shell find arrayad -type f \( -name '*.py' -o -name '*.pyi' -o -nam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test quick lint format bench bench-compile demo generate check-c sdist clean
+.PHONY: help test quick lint format bench bench-compile bench-cost demo generate check-c sdist clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ bench-compile: $(EDITABLE) ## compiled programs beside torch, torch.compile, jax
 	$(PY) benchmarks/bench_compile.py $(ARGS)
 
 # -P keeps the working directory off the path, so that it is the installed package that runs.
+bench-cost: $(EDITABLE) ## what gradients and tangents cost over the value, and how differences grow; ARGS="ROW --write docs/cost.md"
+	$(PY) benchmarks/bench_cost.py $(ARGS)
+
 demo: $(INSTALLED) ## install as a user would, and show what it does
 	$(PY) -P -m arrayad demo
 

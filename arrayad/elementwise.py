@@ -7,6 +7,7 @@ partials follow both rules, the residuals, and the kernels of the reverse pass i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +24,7 @@ from arrayad.samples import Samples
 from arrayad.shaped import WEAK, Shaped, aval, is_weak
 from arrayad.tape import Entry, Unfollowed, merge, next_serial
 from arrayad.tensor import Tensor
+from arrayad.weights import BASIC, weight_of
 
 Partial = Callable[..., Any] | None
 
@@ -66,6 +68,8 @@ class Elementwise(Primitive):
         self.mpmath: str | None = None
         self.python: str | None = None
         self.sympy: str | None = None
+        self.own_weight: float | None = None
+        self.cost = self.cost_by_weight
         self.positions = tuple(map(self.residual_positions, range(self.arity)))
         self.needs = tuple(map(frozenset, self.positions))
         self.pulls: list[Any] | None = None
@@ -136,6 +140,17 @@ class Elementwise(Primitive):
         """The mask of what the row selects of operand i; None if it takes every element."""
         return None
 
+    @functools.cached_property
+    def weight(self) -> float:
+        """What an element costs: what the formula weighs, unless the row states it; at least as much as a sum."""
+        if self.own_weight is not None:
+            return self.own_weight
+        return max(BASIC, weight_of(self.mpmath)) if self.mpmath is not None else BASIC
+
+    def cost_by_weight(self, output: Any, *operands: Any, **params: Any) -> float:
+        """The column `cost`."""
+        return self.weight * float(output.size)
+
     def pattern_by(self, i: int, output: Any, *operands: Any) -> Links:
         """The column `pattern`: the element of the same place, where there is a partial."""
         return [] if self.partials[i] is None else same_element(self, i, output, *operands)
@@ -185,7 +200,7 @@ def elementwise(
     mpmath: str | None = None,
     python: str | None = None,
     sympy: str | None = None,
-    cost: float = 1,
+    weight: float | None = None,
     operator: str | None = None,
     public: bool = True,
     taylor: Callable[..., Any] | None = None,
@@ -198,14 +213,13 @@ def elementwise(
     type and `C(v)` for a literal of it; `latex` and `text` the formula with `{x}` for operands; `mpmath` the exact
     function, a Python expression of `mp` and the operands, by which numbers of mpmath's are computed, and of which the forms in
     NumPy and SymPy follow; `python` an expression of `np` with `{x}` for operands, `sympy` one of `sp`, where these would not do;
-    `taylor` the recurrence of its series, where the partials would not do; `cost` the floating-point operations for an element;
-    `operator` the Python operator that it is, as in `"add"`; a row that is not `public` serves rules alone; `columns`
-    what a `kind` of its own takes beside these.
+    `taylor` the recurrence of its series, where the partials would not do; `weight` what an element costs, where that is not what
+    the formula `mpmath` weighs (`arrayad.weights`); `operator` the Python operator that it is, as in `"add"`; a row that is not
+    `public` serves rules alone; `columns` what a `kind` of its own takes beside these.
     """
     row = kind(name, doc, numpy, samples or Samples(), partials, **columns)
-    row.c, row.latex, row.text, row.mpmath, row.taylor = c, latex, text, mpmath, taylor
+    row.c, row.latex, row.text, row.mpmath, row.taylor, row.own_weight = c, latex, text, mpmath, taylor, weight
     row.python, row.sympy = python, sympy
-    row.cost = lambda output, *operands, **params: cost * output.size
     ufunc = getattr(numpy, "__wrapped__", numpy)  # of a kernel that refuses complex numbers
     if isinstance(ufunc, np.ufunc):
         UFUNCS.setdefault(ufunc, (name, mpmath, operand_names(row.arity)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from arrayad import kernels
 from arrayad.dependence import along_axis, moved
-from arrayad.primitive import elements_of_input, linear
+from arrayad.primitive import folding, linear
 from arrayad.primitives.shape import reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
@@ -93,7 +93,7 @@ reduce_sum = linear(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=SHAPES + EMPTY),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 

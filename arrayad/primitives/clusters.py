@@ -24,6 +24,7 @@ from arrayad.primitives.matrices import passed_jvp, passed_vjp
 from arrayad.primitives.shape import reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
+from arrayad.weights import BASIC, QUOTIENT
 
 TOLERANCE = 16
 """Values are a cluster where one follows the other within TOLERANCE √n eps max |λ|."""
@@ -168,7 +169,7 @@ quotient = general(
         + [(((4, 2), (2,)), {"kind": "values"})],
         make={1: apart},
     ),
-    cost=lambda output, x1, x2, *, kind: 2 * x1.size,
+    cost=lambda output, x1, x2, *, kind: (BASIC + QUOTIENT) * x1.size,
 )
 
 

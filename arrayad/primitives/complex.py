@@ -20,6 +20,7 @@ from arrayad.primitives.trigonometric import atan2
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 from arrayad.tensor import Tensor
+from arrayad.weights import weight_of
 
 SAMPLES = Samples(shapes=[(2, 3), (), (0,)])
 
@@ -112,6 +113,7 @@ magnitude = general(
     batch=alike,
     pattern=same_element,
     samples=Samples(shapes=[(2, 3), (), (0,)], low=0.5, complex=True),
+    cost=lambda output, x: weight_of("mp.hypot(x1, x2)") * output.size,
 )
 
 

@@ -33,7 +33,6 @@ exp = elementwise(
     latex="e^{{{x}}}",
     mpmath="mp.exp(x)",
     samples=ENTIRE,
-    cost=10,
 )
 
 exp2 = elementwise(
@@ -46,7 +45,6 @@ exp2 = elementwise(
     text="2^{x}",
     mpmath="mp.power(2, x)",
     samples=ENTIRE,
-    cost=10,
 )
 
 expm1 = elementwise(
@@ -58,7 +56,6 @@ expm1 = elementwise(
     latex="e^{{{x}}} - 1",
     mpmath="mp.expm1(x)",
     samples=ENTIRE,
-    cost=10,
 )
 
 log = elementwise(
@@ -73,7 +70,6 @@ log = elementwise(
     latex=r"\ln {x}",
     mpmath="mp.log(x)",
     samples=POSITIVE,
-    cost=10,
 )
 
 log1p = elementwise(
@@ -85,7 +81,6 @@ log1p = elementwise(
     latex=r"\ln(1 + {x})",
     mpmath="mp.log1p(x)",
     samples=Samples(low=-0.7, high=5.0, complex=True),
-    cost=10,
 )
 
 log2 = elementwise(
@@ -97,7 +92,6 @@ log2 = elementwise(
     latex=r"\log_2 {x}",
     mpmath="mp.log(x, 2)",
     samples=POSITIVE,
-    cost=10,
 )
 
 log10 = elementwise(
@@ -109,7 +103,6 @@ log10 = elementwise(
     latex=r"\log_{{10}} {x}",
     mpmath="mp.log10(x)",
     samples=POSITIVE,
-    cost=10,
 )
 
 sigmoid = elementwise(
@@ -121,7 +114,6 @@ sigmoid = elementwise(
     latex=r"\sigma({x})",
     mpmath="1 / (1 + mp.exp(-x))",
     samples=TAILS,
-    cost=15,
 )
 
 sigmoid_derivative = elementwise(
@@ -133,7 +125,6 @@ sigmoid_derivative = elementwise(
     latex=r"\sigma'({x})",
     mpmath="1 / (2 + mp.exp(-x) + mp.exp(x))",
     samples=TAILS,
-    cost=30,
     public=False,
 )
 
@@ -147,7 +138,6 @@ softplus = elementwise(
     mpmath="mp.log1p(mp.exp(x))",
     python="np.logaddexp(0.0, {x})",
     samples=TAILS,
-    cost=20,
 )
 
 
@@ -175,7 +165,6 @@ logaddexp = elementwise(
     latex=r"\ln(e^{{{x1}}} + e^{{{x2}}})",
     mpmath="mp.log(mp.exp(x1) + mp.exp(x2))",
     samples=Samples(low=0.0, high=6.0),
-    cost=30,
 )
 
 
@@ -210,7 +199,6 @@ power_slope = elementwise(
     text="{x2} · {x1}^({x2} - 1)",
     mpmath="x2 * mp.power(x1, x2 - 1)",
     samples=Samples(low=(1.1, 0.1), high=(3.0, 3.0), complex=True),
-    cost=22,
     public=False,
 )
 
@@ -259,6 +247,5 @@ power = elementwise(
     mpmath="mp.power(x1, x2)",
     taylor=power_series,
     samples=Samples(low=(0.5, -2.0), high=(3.0, 3.0), complex=True),
-    cost=20,
     public=False,
 )

@@ -16,7 +16,7 @@ import numpy as np
 from arrayad.arbitrary import stored
 from arrayad.dependence import Links, Rule, everything, moved_by, numbers
 from arrayad.errors import describe
-from arrayad.primitive import Batching, Primitive, batching, elements_of_input, general, nothing, quick
+from arrayad.primitive import Batching, Primitive, batching, general, nothing, quick
 from arrayad.primitives.broadcasting import for_each
 from arrayad.primitives.selection import where
 from arrayad.primitives.shape import permute_dims, reshape
@@ -316,6 +316,11 @@ def put_vjp(needed: Any, ct: Any, y: Any, x: Any, *arrays: Any, index: Template,
     return (getitem(ct, *arrays, index=index), *(None for array in arrays))
 
 
+def put_cost(output: Shaped, x: Shaped, *arrays: Any, **params: Any) -> float:
+    """A sum for each element where index arrays may name one twice; slices name none twice."""
+    return float(x.size) if arrays else 0.0
+
+
 def put_pattern(row: Any, i: int, output: Any, x: Any, *arrays: Any, index: Template, shape: Shape) -> Links:
     if any(array.__class__ is Shaped for array in arrays):
         return None
@@ -344,7 +349,7 @@ put = indexing(
     vjp=put_vjp,
     batch=put_batch,
     kind="linear",
-    cost=elements_of_input,
+    cost=put_cost,
     pattern=put_pattern,
     samples=Samples(low=(-3.0, -2, -2), high=(3.0, 2, 2), dtypes={1: "int64", 2: "int64"}, cases=put_cases(), complex=True),
 )

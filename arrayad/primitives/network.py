@@ -23,6 +23,7 @@ from arrayad.primitives.selection import where
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
 from arrayad.tensor import handle
+from arrayad.weights import BASIC, ELEMENTARY, QUOTIENT
 
 CASES: list[Any] = [
     ((3, 4), {"axis": 1}),
@@ -38,6 +39,11 @@ PAIRS: list[Any] = [((shape, shape), params) for shape, params in CASES + EMPTY]
 def total(x: Any, axis: int) -> Any:
     """Σ x, with the axis kept at length 1."""
     return along(reduce_sum(x, axis=(axis,)), x, (axis,))
+
+
+def sets(x: Shaped, axis: int) -> int:
+    """How many sets of elements there are along an axis."""
+    return x.size // max(1, x.shape[axis])
 
 
 def over_last(name: str, numpy: Any) -> Any:
@@ -90,7 +96,7 @@ softmax = general(
     pattern=along_axis,
     batch=along_next_axis,
     samples=Samples(cases=CASES + EMPTY),
-    cost=lambda output, x, **params: 13 * x.size,
+    cost=lambda output, x, **params: (3 * BASIC + ELEMENTARY + QUOTIENT) * x.size,
 )
 
 
@@ -103,16 +109,23 @@ def softmax_product_kernel(x1: Any, x2: Any, axis: int) -> Any:
 
 
 def softmax_product_jvp(tangents: Any, out: Any, v: Any, y: Any, *, axis: int) -> Any:
+    """With s = Σ v y: t_y (v - s) + y (t_v - Σ (t_v y + v t_y))."""
     by_v, by_y = tangents
-    first = None if by_v is None else softmax_product(by_v, y, axis=axis)
-    second = None if by_y is None else by_y * (v - total(v * y, axis)) - y * total(v * by_y, axis)
-    return second if first is None else first if second is None else first + second
+    if by_y is None:
+        return softmax_product(by_v, y, axis=axis)
+    first = by_y * (v - total(v * y, axis))
+    if by_v is None:
+        return first - y * total(v * by_y, axis)
+    return first + y * (by_v - total(by_v * y + v * by_y, axis))
 
 
 def softmax_product_vjp(needed: Any, ct: Any, out: Any, v: Any, y: Any, *, axis: int) -> Any:
-    by_v = softmax_product(ct, y, axis=axis) if needed[0] else None
-    by_y = ct * (v - total(v * y, axis)) - v * total(ct * y, axis) if needed[1] else None
-    return by_v, by_y
+    """With s = Σ ct y: y (ct - s) and ct (v - Σ v y) - v s."""
+    if not needed[1]:
+        return softmax_product(ct, y, axis=axis), None
+    shared = total(ct * y, axis)
+    by_y = ct * (v - total(v * y, axis)) - v * shared
+    return (y * (ct - shared) if needed[0] else None), by_y
 
 
 softmax_product = general(
@@ -129,7 +142,7 @@ softmax_product = general(
     pattern=along_axis,
     batch=along_next_axis,
     samples=Samples(cases=PAIRS, low=(-3.0, 0.0), high=(3.0, 1.0)),
-    cost=lambda output, *operands, **params: 4 * output.size,
+    cost=lambda output, *operands, **params: 4 * BASIC * output.size,
 )
 
 
@@ -166,7 +179,7 @@ log_softmax = general(
     pattern=along_axis,
     batch=along_next_axis,
     samples=Samples(cases=CASES + EMPTY),
-    cost=lambda output, x, **params: 13 * x.size,
+    cost=lambda output, x, *, axis: (4 * BASIC + ELEMENTARY) * x.size + ELEMENTARY * sets(x, axis),
 )
 
 
@@ -202,7 +215,7 @@ log_softmax_cotangent = general(
     pattern=along_axis,
     batch=along_next_axis,
     samples=Samples(cases=PAIRS, high=(3.0, 0.0)),
-    cost=lambda output, *operands, **params: 13 * output.size,
+    cost=lambda output, *operands, **params: (3 * BASIC + ELEMENTARY) * output.size,
 )
 
 
@@ -264,7 +277,7 @@ cross_entropy = general(
         low=(-3.0, 0),
         high=(3.0, 2),
     ),
-    cost=lambda output, x, *labels, **params: 12 * x.size,
+    cost=lambda output, x, *labels, **params: (3 * BASIC + ELEMENTARY) * x.size + (2 * BASIC + ELEMENTARY) * output.size,
 )
 
 
@@ -314,5 +327,5 @@ cross_entropy_cotangent = general(
         low=(-3.0, -3.0, 0),
         high=(3.0, 3.0, 2),
     ),
-    cost=lambda output, *operands, **params: 14 * output.size,
+    cost=lambda output, *operands, **params: (4 * BASIC + ELEMENTARY + QUOTIENT) * output.size,
 )

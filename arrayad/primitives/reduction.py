@@ -14,7 +14,7 @@ import numpy as np
 from arrayad import kernels
 from arrayad.dependence import along_axis
 from arrayad.kernels.real import of_real, ordered
-from arrayad.primitive import OUTPUT, elements_of_input, general
+from arrayad.primitive import OUTPUT, folding, general
 from arrayad.primitives.arithmetic import ratio
 from arrayad.primitives.broadcasting import EMPTY, SHAPES, along_next_axes, broadcast_to, reduce_sum, reduced, with_ones, without
 from arrayad.primitives.casting import astype, part_shape, real_part
@@ -25,6 +25,7 @@ from arrayad.primitives.selection import at_least, where
 from arrayad.primitives.shape import permute_dims, reshape
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
+from arrayad.weights import BASIC, ELEMENTARY, QUOTIENT
 
 CASES: list[Any] = [*SHAPES, *EMPTY]
 NONEMPTY: list[Any] = [*SHAPES, ((0, 3), {"axis": (1,)}), ((2, 1), {"axis": (1,)}), ((), {"axis": ()})]
@@ -42,14 +43,18 @@ def product_kernel(x: Any, axis: tuple[int, ...]) -> Any:
     return np.multiply.reduce(x, axis=axis, dtype=x.dtype)
 
 
-def product_of_others(x: Any, axis: tuple[int, ...]) -> Any:
-    """The product of all elements but one, for each one: no division, so zeros do no harm, to any order."""
+def product_of_others(x: Any, axis: tuple[int, ...], factor: Any = None) -> Any:
+    """The product of all elements but one, for each one, and of a factor of the shape of the product of all.
+
+    There is no division, so zeros do no harm, to any order.
+    """
     kept = tuple(i for i in range(x.ndim) if i not in axis)
     order = (*kept, *axis)
     lanes = permute_dims(x, axes=order)
     flat = reshape(lanes, shape=(*(x.shape[i] for i in kept), int(np.prod([x.shape[i] for i in axis]))))
     last = flat.ndim - 1
-    others = exclusive_product(flat, last, reverse=False) * exclusive_product(flat, last, reverse=True)
+    start = None if factor is None else reshape(factor, shape=(*factor.shape, 1))
+    others = exclusive_product(flat, last, reverse=False) * exclusive_product(flat, last, reverse=True, first=start)
     return permute_dims(reshape(others, shape=lanes.shape), axes=tuple(int(i) for i in np.argsort(order)))
 
 
@@ -58,7 +63,7 @@ def product_jvp(tangents: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
 
 
 def product_vjp(needed: Any, ct: Any, y: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
-    return (along(ct, x, axis) * product_of_others(x, axis),)
+    return (product_of_others(x, axis, ct),)
 
 
 reduce_prod = general(
@@ -72,7 +77,7 @@ reduce_prod = general(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=CASES, complex=True),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 
@@ -119,7 +124,7 @@ reduce_max = general(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=NONEMPTY, distinct=True),
-    cost=elements_of_input,
+    cost=folding,
     kind="selection",
 )
 
@@ -137,7 +142,7 @@ reduce_min = general(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=NONEMPTY, distinct=True),
-    cost=elements_of_input,
+    cost=folding,
     kind="selection",
 )
 
@@ -174,7 +179,7 @@ argmax = general(
     shape=indices,
     batch=along_next_axes,
     samples=Samples(cases=ONE_AXIS),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 argmin = general(
@@ -184,7 +189,7 @@ argmin = general(
     shape=indices,
     batch=along_next_axes,
     samples=Samples(cases=ONE_AXIS),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 
@@ -203,7 +208,7 @@ reduce_any = general(
     shape=truths,
     batch=along_next_axes,
     samples=Samples(cases=CASES, dtypes={0: "bool"}),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 reduce_all = general(
@@ -213,7 +218,7 @@ reduce_all = general(
     shape=truths,
     batch=along_next_axes,
     samples=Samples(cases=CASES, dtypes={0: "bool"}),
-    cost=elements_of_input,
+    cost=folding,
 )
 
 
@@ -281,7 +286,7 @@ euclidean_norm = general(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=[*CASES, ((3, 1), {"axis": ()})], low=0.5, complex=True),
-    cost=lambda output, x, **params: 2 * x.size,
+    cost=lambda output, x, **params: 2 * BASIC * x.size + QUOTIENT * output.size,
 )
 
 
@@ -338,7 +343,7 @@ softmax_weights = general(
     samples=Samples(
         cases=[(((2, 3), (2,)), {"axis": (1,)}), (((3,), ()), {"axis": (0,)}), (((0, 2), (2,)), {"axis": (0,)})], complex=True
     ),
-    cost=lambda output, *operands, **params: 11 * output.size,
+    cost=lambda output, *operands, **params: (BASIC + ELEMENTARY) * output.size,
 )
 
 
@@ -364,5 +369,5 @@ logsumexp = general(
     pattern=along_axis,
     batch=along_next_axes,
     samples=Samples(cases=[*NONEMPTY, ((3, 0), {"axis": (0,)})], complex=True),
-    cost=lambda output, x, **params: 12 * x.size,
+    cost=lambda output, x, **params: (3 * BASIC + ELEMENTARY) * x.size + (BASIC + ELEMENTARY) * output.size,
 )

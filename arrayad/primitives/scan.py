@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from arrayad import kernels
+from arrayad.arbitrary import filled
 from arrayad.dependence import along_axis, moved
 from arrayad.errors import ShapeError, describe
 from arrayad.primitive import OUTPUT, elements_of_output, general, like_first, linear
 from arrayad.primitives.broadcasting import along_next_axis
+from arrayad.primitives.indexing import getitem
+from arrayad.primitives.joining import concat
 from arrayad.samples import Samples
 from arrayad.shaped import Shaped
+from arrayad.tensor import handle
 
 CASES = [
     (shape, {"axis": axis, "reverse": reverse})
@@ -137,21 +141,19 @@ recurrence = general(
 # --- running products -----------------------------------------------------------------------------------------------
 
 
-def first(x: Any, axis: int, reverse: bool) -> Any:
-    """1 at the first place along `axis` and 0 elsewhere, in a shape that broadcasts against `x`."""
-    unit = np.zeros((x.shape[axis], *(1,) * (x.ndim - axis - 1)), x.dtype)
-    unit[-1 if reverse else 0 : None if reverse else 1] = 1
-    return unit
+def before(y: Any, axis: int, reverse: bool, first: Any = None) -> Any:
+    """The elements moved on by one place along `axis`: y[j - 1], and at the first place `first`, of length 1, or 1."""
+    if not y.shape[axis]:
+        return y
+    if first is None:
+        first = handle(filled((*y.shape[:axis], 1, *y.shape[axis + 1 :]), 1, y.dtype))
+    rest = getitem(y, index=(*(slice(None),) * axis, slice(1, None) if reverse else slice(None, -1)))
+    return concat(rest, first, axis=axis) if reverse else concat(first, rest, axis=axis)
 
 
-def before(y: Any, axis: int, reverse: bool) -> Any:
-    """The running product up to but not including each place: y[j - 1], and 1 at the first."""
-    return delay(y, axis=axis, reverse=reverse) + first(y, axis, reverse)
-
-
-def exclusive_product(x: Any, axis: int, *, reverse: bool) -> Any:
-    """The product of all elements before each place along `axis`: z[j] = product over k < j of x[k]."""
-    return before(cumulative_prod(x, axis=axis, reverse=reverse), axis, reverse)
+def exclusive_product(x: Any, axis: int, *, reverse: bool, first: Any = None) -> Any:
+    """The product of all elements before each place along `axis`, times `first`: z[j] = first · product over k < j of x[k]."""
+    return cumulative_prod(before(x, axis, reverse, first), axis=axis, reverse=reverse)
 
 
 def product_jvp(tangents: Any, y: Any, x: Any, *, axis: int, reverse: bool) -> Any:

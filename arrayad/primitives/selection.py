@@ -51,6 +51,17 @@ def choose(condition: Any, x1: Any, x2: Any) -> Any:
     return np.where(condition, x1, x2)
 
 
+class Choice(Selection):
+    """The row `where`, whose last operand is taken where the condition does not hold."""
+
+    def factor(self, i: int, ct: Any, residuals: tuple[Any, ...]) -> Any:
+        return where(residuals[0], 0.0, ct) if i == 2 else super().factor(i, ct, residuals)
+
+    def push_rule(self, tangents: Any, y: Any, *xs: Any) -> Any:
+        """The choice of the tangents."""
+        return where(xs[0], *(0.0 if t is None else t for t in tangents[1:]))
+
+
 where = elementwise(
     "where",
     """`x2` where the condition `x1` holds, else `x3`: y[i] = x2[i] if x1[i] else x3[i].
@@ -61,7 +72,7 @@ where = elementwise(
     c="(x1 ? x2 : x3)",
     partials=(None, one, one),
     selects=(None, lambda x1: x1, lambda x1: logical_not(x1)),
-    kind=Selection,
+    kind=Choice,
     latex=r"\begin{{cases}} {x2} & {x1} \\ {x3} \end{{cases}}",
     mpmath="x2 if x1 else x3",
     samples=Samples(dtypes={0: "bool"}, complex=True),

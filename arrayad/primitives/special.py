@@ -49,7 +49,6 @@ gaussian = elementwise(
     partials=(lambda x, y: -2.0 * (x * y),),
     latex="e^{{-{x}^2}}",
     mpmath="mp.exp(-(x * x))",
-    cost=25,
     public=False,
 )
 
@@ -62,7 +61,6 @@ erf = elementwise(
     latex=r"\operatorname{{erf}}({x})",
     mpmath="mp.erf(x)",
     samples=Samples(low=-3.0, high=3.0),
-    cost=20,
 )
 
 erfc = elementwise(
@@ -74,7 +72,6 @@ erfc = elementwise(
     latex=r"\operatorname{{erfc}}({x})",
     mpmath="mp.erfc(x)",
     samples=Samples(low=-3.0, high=3.0),
-    cost=20,
 )
 
 gelu = elementwise(
@@ -85,7 +82,6 @@ gelu = elementwise(
     partials=(lambda x: gelu_derivative(x),),
     latex=r"{x} \Phi({x})",
     mpmath="x * mp.erfc(-x / mp.sqrt(2)) / 2",
-    cost=25,
     public=False,
 )
 
@@ -98,7 +94,6 @@ gelu_derivative = elementwise(
     latex=r"(\Phi({x}) + {x} \Phi'({x}))",
     mpmath="mp.erfc(-x / mp.sqrt(2)) / 2 + x * mp.exp(-(x * x) / 2) / mp.sqrt(2 * mp.pi)",
     samples=Samples(low=-0.5, high=3.0),
-    cost=45,
     public=False,
 )
 
@@ -113,7 +108,6 @@ erfinv = elementwise(
     latex=r"\operatorname{{erf}}^{{-1}}({x})",
     mpmath="mp.erfinv(x)",
     samples=Samples(low=-0.9, high=0.9),
-    cost=30,
 )
 
 # --- gamma -------------------------------------------------------------------------------------------------------------
@@ -127,7 +121,6 @@ lgamma = elementwise(
     mpmath="mp.re(mp.loggamma(x))",
     sympy="sp.log(sp.Abs(sp.gamma(x)))",
     samples=Samples(low=0.2, high=6.0),
-    cost=40,
 )
 
 digamma = elementwise(
@@ -138,7 +131,6 @@ digamma = elementwise(
     latex=r"\psi({x})",
     mpmath="mp.digamma(x)",
     samples=Samples(low=0.2, high=6.0),
-    cost=40,
 )
 
 polygamma = elementwise(
@@ -149,7 +141,6 @@ polygamma = elementwise(
     latex=r"\psi^{{({x1})}}({x2})",
     mpmath="mp.psi(int(x1), x2)",
     samples=Samples(low=(0, 0.5), high=(4, 4.0), dtypes={0: "int64"}),
-    cost=100,
 )
 
 # --- Bessel functions ----------------------------------------------------------------------------------------------------
@@ -161,7 +152,6 @@ i0 = elementwise(
     partials=(lambda x: i1(x),),
     latex="I_0({x})",
     mpmath="mp.besseli(0, x)",
-    cost=60,
 )
 
 i1 = elementwise(
@@ -171,7 +161,6 @@ i1 = elementwise(
     partials=(lambda x: 0.5 * (i0(x) + bessel_i(2, x)),),
     latex="I_1({x})",
     mpmath="mp.besseli(1, x)",
-    cost=60,
 )
 
 bessel_i = elementwise(
@@ -182,7 +171,6 @@ bessel_i = elementwise(
     latex="I_{{{x1}}}({x2})",
     mpmath="mp.besseli(x1, x2)",
     samples=Samples(low=(0, -3.0), high=(4, 3.0), dtypes={0: "int64"}),
-    cost=100,
     public=False,
 )
 
@@ -212,5 +200,4 @@ xlogy = elementwise(
     latex=r"{x1} \ln {x2}",
     mpmath="x1 * mp.log(x2) if x1 else 0 * x2",
     samples=Samples(low=(-3.0, 0.2), high=(3.0, 5.0), complex=True),
-    cost=11,
 )

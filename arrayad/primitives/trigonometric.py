@@ -14,6 +14,7 @@ from arrayad.primitives.arithmetic import ratio, reciprocal, sqrt, square
 from arrayad.primitives.comparison import logical_and
 from arrayad.primitives.selection import where
 from arrayad.samples import Samples
+from arrayad.weights import ELEMENTARY
 
 WIDE = Samples(low=-10.0, high=10.0, complex=True)
 ENTIRE = Samples(complex=True)
@@ -28,7 +29,6 @@ sin = elementwise(
     latex=r"\sin({x})",
     mpmath="mp.sin(x)",
     samples=WIDE,
-    cost=15,
 )
 
 cos = elementwise(
@@ -40,7 +40,6 @@ cos = elementwise(
     latex=r"\cos({x})",
     mpmath="mp.cos(x)",
     samples=WIDE,
-    cost=15,
 )
 
 tan = elementwise(
@@ -52,7 +51,6 @@ tan = elementwise(
     latex=r"\tan({x})",
     mpmath="mp.tan(x)",
     samples=Samples(low=-1.2, high=1.2, complex=True),
-    cost=20,
 )
 
 sinc = elementwise(
@@ -62,7 +60,6 @@ sinc = elementwise(
     partials=(lambda x: sinc_derivative(1, x),),
     latex=r"\frac{{\sin(\pi {x})}}{{\pi {x}}}",
     mpmath="mp.sincpi(x)",
-    cost=25,
 )
 
 # Far from 0 by Leibniz's rule, whose terms cancel near it; there by the power series, which cancels far from it.
@@ -90,7 +87,7 @@ sinc_derivative = elementwise(
     mpmath=SINC_DERIVATIVE,
     sympy=SINC_DERIVATIVE_BY_LEIBNIZ,
     samples=Samples(low=(0, -0.5), high=(4, 0.5), dtypes={0: "int64"}),
-    cost=60,
+    weight=ELEMENTARY,
     public=False,
 )
 
@@ -106,7 +103,6 @@ asin = elementwise(
     latex=r"\arcsin({x})",
     mpmath="mp.asin(x)",
     samples=OPEN_INTERVAL,
-    cost=20,
 )
 
 acos = elementwise(
@@ -121,7 +117,6 @@ acos = elementwise(
     latex=r"\arccos({x})",
     mpmath="mp.acos(x)",
     samples=OPEN_INTERVAL,
-    cost=20,
 )
 
 atan = elementwise(
@@ -133,7 +128,6 @@ atan = elementwise(
     latex=r"\arctan({x})",
     mpmath="mp.atan(x)",
     samples=ENTIRE,
-    cost=20,
 )
 
 
@@ -158,7 +152,6 @@ lorentzian = elementwise(
     text="1 / (1 + {x}²)",
     mpmath="1 / (1 + x * x)",
     samples=ENTIRE,
-    cost=3,
     public=False,
 )
 
@@ -203,7 +196,6 @@ over_square = elementwise(
     text="{x1} / ({x1}² + {x2}²)",
     mpmath="x1 / (x1 * x1 + x2 * x2) if x1 or x2 else 0 * x1",
     samples=Samples(low=(0.2, -3.0), high=(3.0, 3.0)),
-    cost=15,
     public=False,
 )
 
@@ -219,7 +211,6 @@ atan2 = elementwise(
     latex=r"\operatorname{{atan2}}({x1}, {x2})",
     mpmath="mp.atan2(x1, x2)",
     samples=Samples(low=(0.2, -3.0), high=(3.0, 3.0)),
-    cost=30,
 )
 
 
@@ -234,7 +225,6 @@ hypot = elementwise(
     partials=(lambda x1, y: ratio(x1, y), lambda x2, y: ratio(x2, y)),
     latex=r"\sqrt{{{x1}^2 + {x2}^2}}",
     mpmath="mp.hypot(x1, x2)",
-    cost=10,
 )
 
 sinh = elementwise(
@@ -246,7 +236,6 @@ sinh = elementwise(
     latex=r"\sinh({x})",
     mpmath="mp.sinh(x)",
     samples=ENTIRE,
-    cost=20,
 )
 
 cosh = elementwise(
@@ -258,7 +247,6 @@ cosh = elementwise(
     latex=r"\cosh({x})",
     mpmath="mp.cosh(x)",
     samples=ENTIRE,
-    cost=20,
 )
 
 tanh = elementwise(
@@ -270,7 +258,6 @@ tanh = elementwise(
     latex=r"\tanh({x})",
     mpmath="mp.tanh(x)",
     samples=ENTIRE,
-    cost=20,
 )
 
 
@@ -294,7 +281,6 @@ sech2 = elementwise(
     latex=r"\operatorname{{sech}}^2({x})",
     mpmath="1 / mp.cosh(x) ** 2",
     samples=ENTIRE,
-    cost=20,
     public=False,
 )
 
@@ -307,7 +293,6 @@ asinh = elementwise(
     latex=r"\operatorname{{arsinh}}({x})",
     mpmath="mp.asinh(x)",
     samples=ENTIRE,
-    cost=20,
 )
 
 
@@ -327,7 +312,6 @@ asinh_derivative = elementwise(
     text="1 / √(1 + {x}²)",
     mpmath="1 / mp.sqrt(1 + x * x)",
     samples=ENTIRE,
-    cost=10,
     public=False,
 )
 
@@ -343,7 +327,6 @@ acosh = elementwise(
     latex=r"\operatorname{{arcosh}}({x})",
     mpmath="mp.acosh(x)",
     samples=Samples(low=1.2, high=5.0, complex=True),
-    cost=20,
 )
 
 atanh = elementwise(
@@ -358,5 +341,4 @@ atanh = elementwise(
     latex=r"\operatorname{{artanh}}({x})",
     mpmath="mp.atanh(x)",
     samples=OPEN_INTERVAL,
-    cost=20,
 )

@@ -83,7 +83,7 @@ WORKLOADS = [
         dtype="float32",
         inputs=inputs,
         goal=0.6,
-        ratio=Ratio(4.0, ratio),
+        ratio=Ratio(4.0, ratio, by=(0,)),
         arrayad=in_arrayad,
         torch=in_torch,
         jax=in_jax,

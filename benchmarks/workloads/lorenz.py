@@ -158,7 +158,7 @@ WORKLOADS = [
         inputs=inputs,
         goal=0.1,
         goal_of_c=2.0,
-        ratio=Ratio(3.0, ratio),
+        ratio=Ratio(3.0, ratio, by=(0,)),
         arrayad=in_arrayad,
         torch=in_torch,
         jax=in_jax,

@@ -144,7 +144,7 @@ WORKLOADS = [
         dtype="float32",
         inputs=inputs,
         goal=0.7,
-        ratio=Ratio(4.0, ratio),
+        ratio=Ratio(4.0, ratio, by=(0, 1, 2)),
         arrayad=in_arrayad,
         torch=in_torch,
         jax=in_jax,

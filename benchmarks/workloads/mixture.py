@@ -133,7 +133,7 @@ WORKLOADS = [
         title="Gaussian mixture log-likelihood (n 1000, d 32, K 50), gradient",
         inputs=inputs,
         goal=0.6,
-        ratio=Ratio(4.0, ratio),
+        ratio=Ratio(4.0, ratio, by=(0, 1, 2)),
         arrayad=in_arrayad,
         torch=in_torch,
         jax=in_jax,

@@ -36,6 +36,8 @@ class Ratio:
     goal: float
     programs: Callable[[Any, Any, Inputs], tuple[Step, Step]]
     name: str = "value and gradient / value"
+    by: tuple[int, ...] | None = None
+    """The arguments of `below` that `above` differentiates by, if not all."""
 
 
 @dataclass(frozen=True)
