@@ -3,7 +3,7 @@
 Of numbers and elements by `expression`, of matrices and vectors by `formula`.
 """
 
-from arrayad.symbolic.expression import Expression, expression
+from arrayad.symbolic.expressions import Expression, expression
 from arrayad.symbolic.matrix import Cookbook, MatrixFormula, Operand, cookbook, formula, operand
 from arrayad.symbolic.swelling import Swell, swell
 from arrayad.symbolic.sympy_programs import from_sympy

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from arrayad.symbolic.expression import expression
+from arrayad.symbolic.expressions import expression
 from arrayad.symbolic.sympy_forms import sympy
 
 FORMS = ("plain", "expanded", "simplified")

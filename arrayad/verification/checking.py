@@ -187,33 +187,46 @@ def numerical(place: Place, rng: np.random.Generator) -> Oracle:
 
 
 class Symbolic(Oracle):
-    """The derivative of the function's formula: of numbers, or of arrays element by element."""
+    """The derivative of the function's formula: of a number that stands for every element, or of a few elements each."""
 
     name = "symbolic"
     words = "the derivative of its formula"
 
     def __init__(self, place: Place, rng: np.random.Generator) -> None:
         super().__init__(place)
-        if any(x.shape for x in place.leaves) and not all(isinstance(e.primitive, Elementwise) for e in place.tape().entries):
-            raise Refused("a formula is one of numbers; this function mixes the elements of its arrays")
+        self.alike = all(isinstance(entry.primitive, Elementwise) for entry in place.tape().entries)
+        size = sum(x.size for x in place.leaves)
+        if not self.alike and size > ELEMENTS:
+            raise Refused(f"a formula of {size:,} elements is too long; {ELEMENTS} are written out at most")
         names = [f"x{i + 1}" for i in range(len(place.leaves))]
 
         def function(*xs: Any) -> Any:
             return tuple(place.function(*xs))
 
-        self.formula = expression(function, *names)
-        self.derivatives = [self.formula.diff(name) for name in names]
+        formula = expression(function, *names, shapes=None if self.alike else [x.shape for x in place.leaves])
+        self.derivatives = [formula.diff(name) for name in formula.names]
+        self.ends = np.cumsum([1 if self.alike else x.size for x in place.leaves]).tolist()
 
     def along(self, direction: Direction) -> Measured:
-        place = self.place
+        first, last = [0, *self.ends][direction.leaf], self.ends[direction.leaf]
+        tangents = [direction.tangent] if self.alike else direction.tangent.ravel()
         with np.errstate(all="ignore"):
-            slopes = tree.leaves(self.derivatives[direction.leaf](*map(handle, place.leaves)))
-            parts = [
-                np.broadcast_to(np.asarray(slope.value) * direction.tangent, shape).ravel()
-                for slope, (shape, _) in zip(slopes, place.avals, strict=True)
+            terms = [
+                self.slope(derivative, tangent)
+                for derivative, tangent in zip(self.derivatives[first:last], tangents, strict=True)
+                if np.any(tangent)
             ]
-        value = np.concatenate(parts)
+        value = sum(terms[1:], terms[0])
         return Measured(value, np.zeros(value.shape), np.zeros(value.shape, bool))
+
+    def slope(self, derivative: Any, tangent: Any) -> np.ndarray[Any, Any]:
+        """The results' tangents, one behind the other."""
+        slopes = tree.leaves(derivative(*map(handle, self.place.leaves)))
+        parts = [
+            np.broadcast_to(np.asarray(slope.value) * tangent, shape).ravel()
+            for slope, (shape, _) in zip(slopes, self.place.avals, strict=True)
+        ]
+        return np.concatenate(parts)
 
 
 class Automatic(Oracle):

@@ -57,14 +57,16 @@ def wrong_element(kind: str) -> Any:
 @pytest.mark.parametrize("kind", ["vjp", "jvp", "manual"])
 def test_the_element_that_is_wrong_is_named(kind: str) -> None:
     found = wrong_element(kind).check(np.linspace(-1.0, 1.0, 6).reshape(2, 3))
-    for way in (found.numerical, found.automatic):
+    for way in (found.numerical, found.symbolic, found.automatic):
         assert {finding.argument for finding in way.wrong} == {"x[1, 2]"}
         assert all(3.9 < finding.digits < 4.1 for finding in way.wrong)
-    if kind == "manual":
-        assert found.symbolic.count == 0 and "mixes the elements of its arrays" in str(found.symbolic)
-    else:
-        assert {finding.argument for finding in found.symbolic.wrong} == {"x[1, 2]"}
+    if kind != "manual":
         assert {finding.result for finding in found.symbolic.wrong} == {"the result[1, 2]"}
+
+
+def test_a_formula_that_is_too_long_is_refused() -> None:
+    found = ad.manual(lambda x: ad.sum(ad.sin(x)), lambda x: ad.cos(x)).check(np.ones(101))
+    assert found and found.symbolic.count == 0 and "a formula of 101 elements is too long" in str(found.symbolic)
 
 
 def test_a_way_that_cannot_be_gone_says_why() -> None:
