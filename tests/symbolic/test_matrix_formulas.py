@@ -264,6 +264,26 @@ def test_a_symmetric_matrix_is_its_own_transpose() -> None:
     assert str(symmetric.diff("W")) == "x xᵀ"
 
 
+EVERY = [
+    *((example.function, example.operands, " ".join(example.by)) for example in EXAMPLES.values()),
+    *((f, operands, by) for f, operands, by, _ in FORMULAS),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n, m, k, p", [(1, 1, 1, 1), (2, 2, 2, 2), (3, 1, 1, 2), (3, 3, 1, 1)])
+def test_formulas_hold_where_sizes_are_one_or_equal(n: int, m: int, k: int, p: int) -> None:
+    for f, operands, by in EVERY:
+        found = formula(f, **operands).diff(*by.split())
+        if n == 1 and "(n − 1)" in str(found):
+            continue  # there is no variance of one number
+        arrays = {x: y * (y.dtype.kind == "f") for x, y in arrays_for(found, 1, n=n, m=m, k=k, p=p).items()}
+        expected = derivative(f, arrays, tuple(by.split()))
+        computed = np.asarray(found(**arrays))
+        assert computed.shape == expected.shape
+        np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-10 * (1 + np.max(np.abs(expected))), err_msg=str(found))
+
+
 # --- random programs -------------------------------------------------------------------------------------------------------
 
 OPERANDS = {"x": ("n",), "y": ("m",), "A": ("m", "n"), "B": ("n", "n"), "s": ()}

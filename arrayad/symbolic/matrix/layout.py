@@ -25,6 +25,7 @@ from arrayad.symbolic.matrix.parts import (
     is_real,
     known,
     made_by,
+    multiple,
     number,
     product,
     scalar,
@@ -100,6 +101,23 @@ identity(
         sample(lambda x: reshape(x, shape=(1, 3)), (3,)),
         sample(lambda x: reshape(x, shape=(3,)), (1, 3)),
         sample(lambda x: reshape(x, shape=(3, 1)), (1, 3)),
+    ],
+)
+
+identity(
+    "A multiple of a stack of matrices under another shape is the multiple.",
+    (reshape, (multiply, "s", "x")),
+    (reshape, (negative, "x")),
+    when=lambda m: (
+        is_real(m)
+        and max(len(shape_of(m["x"])), len(m.output.shape)) > 2
+        and ("s" not in m.named or shape_of(m["s"]) == ())
+        and shape_of(m["x"]) == m.inner[0].output.shape
+    ),
+    to=lambda m: multiple(m, m.inner[0], m(reshape, m["x"], shape=m.output.shape)),
+    samples=[
+        sample(lambda x: reshape(2.0 * x, shape=(6, 2)), (2, 3, 2)),
+        sample(lambda x: reshape(-x, shape=(2, 3, 2)), (6, 2)),
     ],
 )
 
@@ -243,34 +261,38 @@ def broadcasts(m: Match) -> bool:
     return is_matrix(m) and m.output.size > 1 and any(shape_of(x) not in ((), m.output.shape) for x in m.inputs)
 
 
-def is_row(x: Any, m: Match) -> bool:
-    """Whether an operand is the same in all rows of the result."""
-    return shape_of(x)[:-1] in ((), (1,)) and m.output.shape[0] != 1
+def aligned(m: Match, x: Any) -> Any:
+    """An operand of a matrix as a number, a row, a column or a matrix: a vector counts as a row."""
+    if is_weak(x) or shape_of(x) == ():
+        return x
+    if aval_of(x).size == 1:
+        return scalar(m, x)
+    return turned(m, column(m, x)) if len(shape_of(x)) == 1 else x
 
 
 def scaled_rows(m: Match, x: Any, y: Any) -> Any:
-    """y with its rows, or columns, multiplied by the elements of a vector."""
+    """y with its rows multiplied by the elements of a column x, or its columns by those of a row."""
     by = m(on_diagonal, m(reshape, x, shape=(aval_of(x).size,)), axis1=0, axis2=1)
-    return product(m, y, by) if is_row(x, m) else product(m, by, y)
+    return product(m, y, by) if shape_of(x)[0] == 1 else product(m, by, y)
 
 
 def as_products(m: Match) -> Any:
     """The operation without broadcasting: with a diagonal matrix, an outer product, or a product with a column of ones."""
-    shapes = [shape_of(z) for z in m.inputs]
-    x, y = m.inputs[:2]
-    if m.row is MULTIPLY and all(aval_of(z).size > 1 for z in m.inputs if not is_weak(z)):
-        if m.output.shape not in shapes:
-            left, right = (y, x) if is_row(x, m) else (x, y)
-            return product(m, left, turned(m, column(m, right)))
-        return scaled_rows(m, y, x) if shapes[0] == m.output.shape else scaled_rows(m, x, y)
-    if m.row.apply is divide and shapes[0] == m.output.shape and aval_of(y).size > 1:
-        return scaled_rows(m, m(reciprocal, y), x)
-    operands = [z if shape_of(z) in ((), m.output.shape) else spread_or_scalar(m, z) for z in m.inputs]
+    operands = [aligned(m, x) for x in m.inputs]
+    shapes = [shape_of(x) for x in operands]
+    if not set(shapes) <= {(), m.output.shape}:
+        x, y = operands[:2]
+        if m.row is MULTIPLY and () not in shapes:
+            if m.output.shape not in shapes:
+                return product(m, *((y, x) if shapes[0][0] == 1 else (x, y)))
+            return scaled_rows(m, y, x) if shapes[0] == m.output.shape else scaled_rows(m, x, y)
+        if m.row.apply is divide and shapes[0] == m.output.shape:
+            return scaled_rows(m, m(reciprocal, y), x)
+        operands = [
+            x if shape in ((), m.output.shape) else spread(m, x, m.output.shape)
+            for x, shape in zip(operands, shapes, strict=True)
+        ]
     return m(m.row, *operands, **m.params)
-
-
-def spread_or_scalar(m: Match, x: Any) -> Any:
-    return scalar(m, x) if aval_of(x).size == 1 else spread(m, x, m.output.shape)
 
 
 identity(

@@ -111,15 +111,14 @@ identity(
 
 
 def turned_number(m: Match) -> Any:
-    """The product that is a number, as that of the transposes if fewer of these are transposes; ones stand in front."""
+    """The product that is a number, as that of the transposes: ones stand in front, else fewer factors are transposes."""
     factors = chain(m, m["x"])
+    first, last = (known(factors[i]) is not None for i in (0, -1))
+    if first and not last:
+        return None
     other = [turned(m, f) for f in reversed(factors)]
-    if known(factors[-1]) is not None and known(factors[0]) is None:
-        return scalar(m, product(m, *other))
-    fewer = sum(made_by(m, f, permute_dims) is not None for f in other) < sum(
-        made_by(m, f, permute_dims) is not None for f in factors
-    )
-    return scalar(m, product(m, *other)) if fewer else None
+    counts = [sum(made_by(m, f, permute_dims) is not None for f in found) for found in (other, factors)]
+    return scalar(m, product(m, *other)) if last > first or counts[0] < counts[1] else None
 
 
 identity(
