@@ -135,13 +135,14 @@ def formula(problem: Problem) -> Expression:
 
 
 def symbolic(problem: Problem) -> Prepared:
-    """The derivative as a formula by each element; its NumPy text is run."""
+    """The derivatives by each argument as formulas, each a graph that its elements share."""
     found = formula(problem)
-    derivatives = [found.diff(name) for name in found.names]
+    derivatives = [found.diff(argument.name) for argument in found.arguments]
     text = str(derivatives[0]) if len(derivatives) == 1 else ""
 
     def run() -> Any:
-        return problem.tree_of_columns([derivative(*problem.inputs) for derivative in derivatives])
+        columns = [tree.leaves(derivative(*problem.inputs)) for derivative in derivatives]
+        return [block for row in zip(*columns, strict=True) for block in row]
 
     return Prepared(run, sum(derivative.operations for derivative in derivatives), note="" if "\n" in text else text)
 

@@ -133,6 +133,7 @@ class Graph:
         self.uniforms: dict[int, Any] = {}
         self.values: dict[Any, Any] = {}
         self.kept: list[Any] = []
+        self.notes: dict[Any, Any] = {}  # what rules have found out about expressions
         self.changed = False
         self.location = ""
         self.uses: Counter[Any] = Counter()

@@ -6,6 +6,7 @@ places is not computed again: only what is used in one place is taken apart.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -27,7 +28,10 @@ SUMS = (ADD, SUBTRACT)
 LARGEST = 1 << 20
 """The largest whole number that stands under a bar."""
 
-MOST = 24
+FEW = 4
+"""Factors behind which the number of a product stands."""
+
+MOST = 16
 """Factors of a product, or terms of a sum, that are looked at together."""
 
 
@@ -156,7 +160,10 @@ class Monomial:
         if not over:
             bottom = product_of(m, under)
             return m(reciprocal, bottom) if above == 1 else m(divide, above, bottom)
-        top = product_of(m, over if abs(above) == 1 else [above, *over])
+        if len(over) > FEW and abs(above) != 1:  # the product without the number may be there already
+            top = m(multiply, above, product_of(m, over))
+        else:
+            top = product_of(m, over if abs(above) == 1 else [above, *over])
         found = m(divide, top, product_of(m, under)) if under else top
         return m(negative, found) if above == -1 else found
 
@@ -248,15 +255,20 @@ class Term:
     def __init__(self, m: Match, x: Any, coefficient: Fraction) -> None:
         self.x = x
         self.outer = coefficient
-        self.monomial = Monomial(m, deep=True).put(x, 1)
-        if not self.monomial.is_finite:
-            self.monomial = Monomial(m)
-            self.monomial.put_base(x, 1)
+        known = m.graph.key_of(x)
+        if known not in m.graph.notes:
+            m.graph.notes[known] = deep_monomial(m, x)
+        self.monomial, self.key = m.graph.notes[known]
         self.coefficient = coefficient * self.monomial.coefficient
 
-    @property
-    def key(self) -> Any:
-        return self.monomial.key
+
+def deep_monomial(m: Match, x: Any) -> tuple[Monomial, Any]:
+    """The product that an expression is, and what it is known by."""
+    found = Monomial(m, deep=True).put(x, 1)
+    if not found.is_finite:
+        found = Monomial(m)
+        found.put_base(x, 1)
+    return found, found.key
 
 
 class Terms:
@@ -268,7 +280,7 @@ class Terms:
         self.numbers = self.took = 0
         self.is_finite = True
         self.terms: list[Term] = []
-        self.untidy = False
+        self.untidy = self.spreadable = False
 
     def put(self, x: Any, coefficient: Fraction, root: bool = False) -> None:
         """Add an expression, so many times."""
@@ -283,7 +295,7 @@ class Terms:
                 self.is_finite = False
             return
         entry = graph.producer(x)
-        if entry is None or len(self.terms) >= MOST or not self.opened(entry, coefficient, root):
+        if entry is None or max(self.took, len(self.terms)) >= MOST or not self.opened(entry, coefficient, root):
             self.terms.append(Term(self.m, x, coefficient))
 
     def opened(self, entry: Any, coefficient: Fraction, root: bool) -> bool:
@@ -300,13 +312,21 @@ class Terms:
             self.put(inputs[0], coefficient)
             self.put(inputs[1], coefficient if row is ADD else -coefficient)
             return True
-        if row is MULTIPLY and self.spreads and (c := graph.uniform(inputs[0])) is not None:
+        if row is MULTIPLY and (c := graph.uniform(inputs[0])) is not None:
             inner = graph.producer(inputs[1])
             if inner is not None and inner.primitive in SUMS and graph.is_alone(inner) and math.isfinite(c):
-                self.took += 1
-                return self.opened(inner, coefficient * Fraction(float(c)), root)
+                self.spreadable = True
+                self.took += self.spreads
+                return self.spreads and self.opened(inner, coefficient * Fraction(float(c)), root)
         return False
 
+    @property
+    def collects(self) -> bool:
+        """Whether there are less terms than were found: equal ones, zeros, several numbers."""
+        merged = self.merged
+        return len(merged) < len(self.terms) or self.numbers > 1 or any(term.coefficient == 0 for term in merged)
+
+    @functools.cached_property
     def merged(self) -> list[Term]:
         """The terms, equal ones as one."""
         found: dict[Any, Term] = {}
@@ -323,20 +343,21 @@ class Terms:
 
 def collected_sum(m: Match) -> Any:
     """The sum with equal terms joined, or with what all terms have in common before a bracket."""
-    for spreads in (True, False):
-        found = Terms(m, spreads)
-        found.opened(Root(m), Fraction(1), True)
-        terms = found.merged()
-        if not found.is_finite:
-            return None
-        if len(terms) < len(found.terms) or found.numbers > 1 or any(term.coefficient == 0 for term in terms):
-            return fitted(m, sum_of(m, [term for term in terms if term.coefficient], found.number))
-        if not spreads and found.untidy:
-            return fitted(m, sum_of(m, terms, found.number))
-        if not spreads and not found.number and len(terms) > 1:
-            found_one = number_before_bracket(m, terms)
-            return before_bracket(m, terms, found.took) if found_one is None else found_one
-    return None
+    found = Terms(m, False)
+    found.opened(Root(m), Fraction(1), True)
+    if found.spreadable:
+        spread = Terms(m, True)
+        spread.opened(Root(m), Fraction(1), True)
+        found = spread if spread.collects else found
+    if not found.is_finite:
+        return None
+    terms = found.merged
+    if found.untidy or found.collects:
+        return fitted(m, sum_of(m, [term for term in terms if term.coefficient], found.number))
+    if found.number or len(terms) < 2:
+        return None
+    with_number = number_before_bracket(m, terms)
+    return before_bracket(m, terms, found.took) if with_number is None else with_number
 
 
 def sum_of(m: Match, terms: Sequence[Term], number: Fraction) -> Any:
@@ -406,6 +427,8 @@ def before_bracket(m: Match, terms: list[Term], took: int) -> Any:
 
     What is no function goes before the bracket where a sum is left behind that joins the others: 2 x (1 - y) - x is x (1 - 2 y).
     """
+    if not set.intersection(*(set(term.monomial.powers) for term in terms)):
+        return None
     products = [Monomial(m).put(term.x, 1) for term in terms]
     if not all(product.is_finite for product in products):
         return None

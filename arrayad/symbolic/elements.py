@@ -35,6 +35,8 @@ class Symbols(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         operands = [x.view(np.ndarray) if x.__class__ is Symbols else x for x in inputs]
+        if options.get("where", True) is not True:
+            raise TypeError("which elements are computed hangs on values")
         options.pop("dtype", None)
         options.pop("casting", None)
         name = UFUNCS[ufunc][0] if ufunc in UFUNCS else None
@@ -117,8 +119,8 @@ class Elements:
             found = FORMS.get(row.name, row.numpy)(*operands, **params)
         except AbstractValueError:
             raise refusal(entry, "which looks at the values of its operand") from None
-        except (TypeError, ValueError, AttributeError):
-            raise refusal(entry, "which is no formula of the elements") from None
+        except (TypeError, ValueError, AttributeError, IndexError) as error:  # kernels that compute in floats fail in many ways
+            raise refusal(entry, "which is no formula of the elements") from error
         return found if found.__class__ is Bundle else symbols(found)
 
 

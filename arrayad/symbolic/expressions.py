@@ -29,8 +29,12 @@ from arrayad.symbolic.tracing import check_elementwise, simple, tape_of
 from arrayad.tracing import Tape, aval_of
 from arrayad.transforms.forward import jvp
 from arrayad.transforms.reverse import vjp
+from arrayad.transforms.taylor import jet
 
 Shape = tuple[int, ...]
+
+NESTED_ORDERS = 3
+"""Orders below which derivatives are always nested."""
 
 
 class Argument(NamedTuple):
@@ -71,6 +75,7 @@ class Expression:
         self.shapes = tuple(shapes)
         self.structure = structure
         self.name = name
+        self.origin: tuple[Expression, tuple[str, ...]] | None = None
         self.names = tuple(element for argument in arguments for element in argument.elements)
         self.tape = simple(self.source) if simplified else self.source
         check_elementwise(self.tape)
@@ -173,11 +178,33 @@ class Expression:
         """
         found = self
         for name in repeated(names):
-            found = found.derivative(name)
+            found = found.once_more(name)
         return found
 
-    def derivative(self, name: str) -> Expression:
-        """The derivative by a symbol, or by all elements of an argument."""
+    def once_more(self, name: str) -> Expression:
+        """The derivative by one more symbol: of high order from where the first one began, since orders commute."""
+        base, by = self.origin or (self, ())
+        order = by.count(name) + 1
+        if name not in self.names or order < NESTED_ORDERS:
+            found = self.derivative(name)
+        else:
+            for other in dict.fromkeys((*by, name)):
+                found = (base if other == by[0] else found).of_order(other, by.count(other) + (other == name))
+        found.origin = (base, (*by, name)) if name in self.names else None
+        return found
+
+    def of_order(self, name: str, order: int) -> Expression:
+        """The derivative of this order by a symbol: nested, or by Taylor mode, whichever has less operations."""
+        by_jet = self.derivative(name, order) if order >= NESTED_ORDERS else None
+        found = self
+        for _ in range(order):
+            found = found.derivative(name)
+            if by_jet is not None and found.operations > by_jet.operations:
+                return by_jet
+        return found
+
+    def derivative(self, name: str, order: int = 1) -> Expression:
+        """The derivative by a symbol, or by all elements of an argument; one of higher order in one go, by Taylor mode."""
         source, count = self.source, sum(int(np.prod(shape)) for shape in self.shapes)
         argument = next((a for a in self.arguments if a.name == name), Argument(name, ()))
         for element in argument.elements:
@@ -187,7 +214,10 @@ class Expression:
         pull = len(chosen) > count
 
         def function(*xs: Any) -> Any:
-            columns = by_pull(source, xs, chosen) if pull else [by_push(source, xs, i) for i in chosen]
+            if pull:
+                columns = by_pull(source, xs, chosen)
+            else:
+                columns = [by_push(source, xs, i) if order == 1 else by_jet(source, xs, i, order) for i in chosen]
             return [column[k] for k in range(count) for column in columns]
 
         tape = tape_of(function, [entry.output for entry in source.inputs], self.names)
@@ -303,6 +333,16 @@ def by_push(source: Tape, xs: Sequence[Any], i: int) -> list[Any]:
         return tree.leaves(replay(source, *xs[:i], x, *xs[i + 1 :]))
 
     return list(jvp(along, (xs[i],), (np.ones(xs[i].shape, xs[i].dtype),))[1])
+
+
+def by_jet(source: Tape, xs: Sequence[Any], i: int, order: int) -> list[Any]:
+    """The derivatives of this order of all results by the symbol at this position."""
+
+    def along(x: Any) -> Any:
+        return tree.leaves(replay(source, *xs[:i], x, *xs[i + 1 :]))
+
+    one = np.ones(xs[i].shape, xs[i].dtype)
+    return [derivatives[-1] for derivatives in jet(along, (xs[i],), ([one, *[None] * (order - 1)],))[1]]
 
 
 def by_pull(source: Tape, xs: Sequence[Any], chosen: Sequence[int]) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from arrayad.constants import KNOWN
 
-DIGITS = 15
+DIGITS = 12
 """A float of fewer digits was written as such, and stands for nothing else."""
 
 LARGEST = 64
@@ -30,7 +30,7 @@ TEXTS = {
 def exact(value: float) -> tuple[Fraction, str] | None:
     """A rational number, and the expression of an irrational one, whose product a float is, rounded; None if there is none.
 
-    A float of 15 digits and more is taken for a small multiple of an irrational number that is known, if it is within one
+    A float of 12 digits and more is taken for a small multiple of an irrational number that is known, if it is within one
     rounding of it: chance would have it so once in 10^10.
 
     **Example**
