@@ -170,7 +170,8 @@ class Extrapolated(Oracle):
             ahead, behind = (line(h) - self.base) / (h * length), (self.base - line(-h)) / (h * length)
             gaps.append(np.abs(ahead - behind))
         scale = np.maximum(np.abs(value), gaps[0])
-        noise = DOUBT * self.eps * np.abs(self.base) / (1e-3 * length)
+        largest = float(np.max(np.abs(self.base), where=np.isfinite(self.base), initial=0.0))
+        noise = DOUBT * self.eps * largest / (1e-3 * length)
         return np.asarray((gaps[1] > 0.5 * gaps[0]) & (gaps[1] > VAGUE * scale) & (gaps[1] > noise))
 
 

@@ -353,5 +353,5 @@ def test_every_row_is_right(case: Any) -> None:
             full[i] = x
         return joined(case.row.apply(*full, **case.params))
 
-    found = ad.verify(f)(*(operands[i] for i in smooth))
+    found = ad.verify(f, elements=4, directions=3)(*(operands[i] for i in smooth))
     assert found.ok and not found.undecided, str(found)
