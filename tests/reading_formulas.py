@@ -76,7 +76,10 @@ class Reader:
         total = times(sign, self.quotient())
         while self.next in ("+", "−"):
             sign = 1.0 if self.take() == "+" else -1.0
-            total = value(total) + sign * value(self.quotient())
+            term = self.quotient()
+            number = value(total) + sign * value(term)
+            alike = isinstance(total, Ones) and isinstance(term, Ones) and total[1:] == term[1:]
+            total = Ones(number, *total[1:]) if alike else number
         return total
 
     def quotient(self) -> Any:

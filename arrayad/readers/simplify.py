@@ -68,8 +68,8 @@ class Rules:
     """The rules that are allowed, by row, and how often each was tried and did apply.
 
     With `keeps` what only a derivative looks at stays: `stop_gradient`, rules of the user's.  `tables` hold the rules, those that
-    are tried first in front; `inline` tells whether programs that rows stand for take their place.  The tape is gone through
-    `passes` times at most, and constants of up to `short` bytes are known by their elements.
+    are tried first in front.  The tape is gone through `passes` times at most, and constants of up to `short` bytes are known by
+    their elements.
     """
 
     passes = PASSES
@@ -81,13 +81,11 @@ class Rules:
         reorder: bool = False,
         keeps: bool = False,
         tables: Sequence[Table] = (REWRITES,),
-        inline: bool = True,
     ) -> None:
         self.exact = exact
         self.reorder = reorder
         self.keeps = keeps
         self.tables = tables
-        self.inline = inline and not keeps
         self.rows: dict[Any, list[Form]] = {}
         self.fitting: dict[Any, list[Form]] = {}
         self.applied: Counter[Rewrite] = Counter()
@@ -186,7 +184,7 @@ class Graph:
             return self.made[key]
         if output is None:
             output = row.shape(*map(aval_of, inputs), **params)
-        if self.rules.inline and row.inline is not None:
+        if not self.rules.keeps and row.inline is not None:
             tape = row.inline(*map(aval_of, inputs), **params)
             if tape is not None:
                 self.changed = True

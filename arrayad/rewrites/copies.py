@@ -28,7 +28,7 @@ rewrite(
     ],
 )
 
-STOPPED = rewrite(
+rewrite(
     "What has no derivative has the value of its operand.",
     (constant, "x"),
     to=lambda m: m["x"],

@@ -9,7 +9,6 @@ from arrayad.primitives.shape import reshape
 from arrayad.readers.replay import replay
 from arrayad.readers.simplify import Rules, simplified
 from arrayad.rewrites.collecting import FACTORS, TERMS
-from arrayad.rewrites.copies import STOPPED
 from arrayad.rewrites.units import IN_ORDER
 from arrayad.rewrites.views import REPEATED_ALIKE, REPEATED_BY_ITSELF, UNIT_AXES
 from arrayad.rewriting import REWRITES, Rewrite
@@ -36,16 +35,15 @@ class Algebra(Rules):
     short = 1 << 20
 
     def __init__(self, symmetric: Iterable[int] = (), ordered: bool = False, final: bool = True) -> None:
-        super().__init__(exact=False, reorder=True, tables=(IDENTITIES, REWRITES), inline=final)
+        super().__init__(exact=False, reorder=True, keeps=not final, tables=(IDENTITIES, REWRITES))
         self.symmetric = tuple(symmetric)
         self.ordered = ordered
-        self.final = final
         self.ranks: dict[Any, Any] = {}
         self.settled = False
 
     def allows(self, rule: Rewrite) -> bool:
         """Whether a rule may be applied."""
-        return rule not in UNWANTED and (self.final or rule is not STOPPED)
+        return rule not in UNWANTED and super().allows(rule)
 
 
 def laid_out(y: Any) -> Any:
