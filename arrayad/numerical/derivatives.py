@@ -51,6 +51,9 @@ def derivative(
     **Raises** `DTypeError` for integers; `ValueError` for a formula that there is not, and for an `x` outside of the bounds;
     `ShapeError` where `f` returns another shape elsewhere; `TypeError` where the complex step meets a function of real numbers.
 
+    **Kinks** The estimates are those of a smooth function.  At a kink, central differences give the mean of both sides'
+    derivatives; at the edge of a domain that is a root's, or another power's, estimates may be too small.
+
     **Source** Fornberg, Math. Comp. 51 (1988); Ridders, Advances in Engineering Software 4 (1982); Squire & Trapp, SIAM
     Review 40 (1998); Moré & Wild, SIAM J. Sci. Comput. 33 (2011).
 
@@ -189,7 +192,7 @@ def hessian(
         raise DTypeError("[hessian] the argument is complex; write the function as one of real and imaginary parts")
     count = problem.places.size
     return problem.estimate(
-        problem.second(), lambda columns, y: problem.like_argument_twice(columns.reshape(-1, count, count), y.shape)
+        problem.second(), lambda columns, y: problem.like_argument_twice(columns.reshape(y.size, count, count), y.shape)
     )
 
 

@@ -14,7 +14,7 @@ from arrayad import tree
 from arrayad.errors import ShapeError
 from arrayad.numerical.problem import COMPLEX, RIDDERS, Direction, Options, Problem, check_options
 from arrayad.numerical.sampling import joined
-from arrayad.numerical.step import Array
+from arrayad.numerical.stencil import Array
 from arrayad.tensor import freeze, handle
 from arrayad.transforms.forward import jvp
 
@@ -22,6 +22,9 @@ SCHEMES = ("forward", "backward", "central", "central 4", "central 6", "central 
 
 STEPS = 10.0 ** -np.arange(0.0, 16.25, 0.25)
 """Four to a decade, from 1 to 10⁻¹⁶."""
+
+LINES = (("-", "o"), ("--", "x"), ("-", "s"), ("-", "^"), ("-", "D"), ("-", "v"), (":", "*"), ("--", "+"))
+"""Styles and markers of the curves, told apart where one lies upon another."""
 
 Scheme = str | tuple[Any, ...]
 
@@ -74,7 +77,8 @@ class ErrorCurve:
         axes = new_axes() if axes is None else axes
         for number, (name, errors) in enumerate(self.errors.items()):
             drawn = np.where(np.isfinite(errors), np.maximum(errors, self.floor), np.nan)
-            axes.loglog(self.steps, drawn, marker="o", markersize=2.5, linewidth=1.2, color=f"C{number}", label=name)
+            style, marker = LINES[number % len(LINES)]
+            axes.loglog(self.steps, drawn, style, marker=marker, markersize=3, linewidth=1.2, color=f"C{number}", label=name)
         axes.axhline(self.floor, color="black", linestyle="--", linewidth=1.0, label=f"AD ({self.floor:.0e})")
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, self.floor / 5), high)
@@ -140,7 +144,7 @@ def error_curve(
     for scheme in SCHEMES if schemes is None else schemes:
         label, options = named(scheme)
         errors = swept(problem, chosen, options, tried, exact)
-        order = 2 if options.scheme == COMPLEX else options.rule(1).order
+        order = 2 if options.kind == COMPLEX else options.rule(1).order
         found[label] = Fit.of(errors, tried, order, float(np.max(np.abs(exact), initial=0.0)), chosen.line.least)
     return ErrorCurve(
         x=x,
@@ -170,7 +174,7 @@ def named(scheme: Scheme) -> tuple[str, Options]:
     else:
         options = Options(scheme)
     check_options("error_curve", options)
-    if options.scheme == RIDDERS:
+    if options.kind == RIDDERS:
         raise ValueError("[error_curve] the scheme ridders has no one step to sweep; take richardson of some order")
     label = scheme if isinstance(scheme, str) else " ".join(map(str, scheme)) if isinstance(scheme[0], str) else str(scheme)
     return label, options

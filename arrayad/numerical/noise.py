@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arrayad.numerical.step import Array, Asking, Line, power_of_two
+from arrayad.numerical.stencil import Array
+from arrayad.numerical.step import Asking, Line, power_of_two
 
 SAMPLES = 8
 """So many places beside the one asked for: Moré and Wild found 6 to 8 enough."""

@@ -14,10 +14,9 @@ from arrayad.numerical.estimate import Estimate
 from arrayad.numerical.extrapolation import extrapolated
 from arrayad.numerical.noise import NoiseLevel, sampled_noise
 from arrayad.numerical.sampling import Move, Sampled, operand
-from arrayad.numerical.stencil import Formula, formula
+from arrayad.numerical.stencil import Array, Formula, formula
 from arrayad.numerical.step import (
     COMPLEX_STEP,
-    Array,
     Asking,
     Difference,
     Displacement,
@@ -46,9 +45,14 @@ class Options(NamedTuple):
     args: Sequence[Any] = ()
     holomorphic: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The scheme's name; "stencil" where it is given by its offsets."""
+        return self.scheme if isinstance(self.scheme, str) else "stencil"
+
     def rule(self, derivatives: int) -> Formula:
         """The formula; beside the complex step, which differentiates once, that for the other derivatives."""
-        if self.scheme in (COMPLEX, RIDDERS):
+        if self.kind in (COMPLEX, RIDDERS):
             return formula("central", 4, derivatives)
         return formula(self.scheme, self.order, derivatives)
 
@@ -56,7 +60,7 @@ class Options(NamedTuple):
     def name(self) -> str:
         """What the scheme is called."""
         names = {COMPLEX: "complex step", RIDDERS: "extrapolated central differences (Ridders)"}
-        return names[self.scheme] if isinstance(self.scheme, str) and self.scheme in names else self.rule(1).name
+        return names.get(self.kind) or self.rule(1).name
 
 
 class Direction(NamedTuple):
@@ -106,7 +110,7 @@ class Problem:
         self.name, self.options, self.each = name, options, each
         self.sampled = Sampled(name, f, x, options.args, options.vectorized, each)
         self.is_complex = any(leaf.dtype.kind == "c" for leaf in self.sampled.leaves)
-        if self.is_complex and options.scheme == COMPLEX:
+        if self.is_complex and options.kind == COMPLEX:
             raise DTypeError(f"[{name}] the complex step is for real arguments; these are complex: take another scheme")
         self.places = self.sampled.origins.ravel()
         low, high = (-np.inf, np.inf) if options.bounds is None else options.bounds
@@ -192,12 +196,12 @@ class Problem:
         options, first = options or self.options, directions[0]
         base, noise = self.sampled.bases[first.origin], self.noises[first.origin]
         rest = tuple(directions)
-        if options.scheme == COMPLEX:
+        if options.kind == COMPLEX:
             rest = rest if derivatives > 1 else rest[1:]
             rule = options.rule(max(1, derivatives - 1))
             return Task(rest, first, turned([d.line for d in rest], rule, noise))
         lines = [d.line for d in rest]
-        if options.scheme == RIDDERS:
+        if options.kind == RIDDERS:
             return Task(rest, None, extrapolated(lines[0], base, noise, derivatives))
         return Task(rest, None, mixed(lines, options.rule(derivatives), base, noise))
 
@@ -250,12 +254,10 @@ class Problem:
             self.noises.append(Noise(min(max(relative, eps), 0.1), eps, sigma))
 
     def random_direction(self) -> Direction:
-        """A direction in which all elements move, each in proportion to its size."""
-        signs = np.random.default_rng(0).uniform(0.5, 1.0, self.places.shape) * np.where(
-            np.arange(self.places.size) % 2, -1.0, 1.0
-        )
-        by = signs * np.maximum(np.abs(self.places), 0.1)
+        """A direction in which all elements move, each in proportion to its size; 1 for one element."""
         where = np.arange(self.places.size)
+        by = np.random.default_rng(0).uniform(0.5, 1.0, where.shape) * np.where(where % 2, -1.0, 1.0)
+        by = by * np.maximum(np.abs(self.places), 0.1) if where.size > 1 else np.ones(where.shape)
         return Direction(0, where, by, self.line(where, by))
 
     def noise_level(self, direction: Any) -> NoiseLevel:
@@ -290,7 +292,7 @@ class Problem:
         units = [self.unit(i) for i in range(count)]
         pairs = list(itertools.combinations(range(count), 2))
         own = [self.task([u], 2) for u in units]
-        if self.options.scheme != RIDDERS:
+        if self.options.kind != RIDDERS:
             found = self.answered(own + [self.task([units[i], units[j]]) for i, j in pairs])
             others = found[count:]
         else:
@@ -385,9 +387,9 @@ def check_times(name: str, options: Options, derivatives: int) -> None:
 
 def check_options(name: str, options: Options) -> None:
     """**Raises** `ValueError` for a scheme, an order or a noise that there is not."""
-    scheme, order, noise = options.scheme, options.order, options.noise
-    if scheme in (COMPLEX, RIDDERS) and order is not None:
-        raise ValueError(f"[{name}] the scheme {scheme} has no order")
+    noise = options.noise
+    if options.kind in (COMPLEX, RIDDERS) and options.order is not None:
+        raise ValueError(f"[{name}] the scheme {options.kind} has no order")
     options.rule(1)
     if isinstance(noise, str) and noise != "estimate":
         raise ValueError(f'[{name}] noise is {noise!r}; a number, "estimate" or None is needed')

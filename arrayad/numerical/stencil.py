@@ -8,16 +8,46 @@ A formula of order p for the m-th derivative is exact for polynomials up to degr
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from typing import NamedTuple
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
 
 HALVED = tuple(Fraction(1, 2**k) for k in range(5))
 """The parts of the step whose central differences Richardson's extrapolation combines, as many as it takes."""
 
 
-class Formula(NamedTuple):
+class Combination:
+    """Σ_k w[k] y[k] of values along axis 0, the weights brought to one denominator, so that none of them is rounded.
+
+    Where the weights add up to 0, one value is taken off all others first, of which nothing is lost where they are close: it is
+    the function's own rounding that remains.
+    """
+
+    def __init__(self, weights: Sequence[Fraction]) -> None:
+        self.common = math.lcm(*(w.denominator for w in weights))
+        self.numerators = [w.numerator * (self.common // w.denominator) for w in weights]
+        self.balanced = not sum(weights)
+        self.norm = math.sqrt(sum(float(w) ** 2 for w in weights))
+        self.vectors: dict[np.dtype[Any], Array] = {}
+
+    def __call__(self, values: Array) -> Array:
+        dtype = np.result_type(values.real.dtype, np.float64)
+        if dtype not in self.vectors:
+            self.vectors[dtype] = np.array([dtype.type(n) for n in self.numerators])
+        vector = self.vectors[dtype].reshape(-1, *(1,) * (values.ndim - 1))
+        terms = values - values[len(values) // 2] if self.balanced else values
+        return np.asarray(np.sum(vector * terms, axis=0) / dtype.type(self.common))
+
+
+@dataclass(frozen=True, eq=False)
+class Formula:
     """A derivative by differences: f⁽ᵐ⁾(x) ≈ Σ weights[k] f(x + offsets[k] h) / hᵐ, off by O(h^order), m = `derivatives`."""
 
     offsets: tuple[Fraction, ...]
@@ -26,15 +56,39 @@ class Formula(NamedTuple):
     derivatives: int
     name: str
 
-    @property
+    @functools.cached_property
     def least(self) -> float:
         """The smallest offset but 0."""
         return float(min(abs(o) for o in self.offsets if o))
 
-    @property
+    @functools.cached_property
+    def reach(self) -> tuple[float, float]:
+        """The lowest and the highest offset."""
+        return float(min(self.offsets)), float(max(self.offsets))
+
+    @functools.cached_property
     def middle(self) -> tuple[Fraction, ...]:
-        """The weights by which the formula's values give that at 0, by interpolation between both sides where it has them."""
-        return interpolation(self.offsets)
+        """The weights by which the formula's values give that at 0, without it where there are offsets to both sides."""
+        if not self.reach[0] < 0 < self.reach[1]:
+            return exact_weights(self.offsets, 0)
+        around = tuple(o for o in self.offsets if o)
+        weights = dict(zip(around, exact_weights(around, 0), strict=True))
+        return tuple(weights.get(o, Fraction(0)) for o in self.offsets)
+
+    @functools.cached_property
+    def total(self) -> Combination:
+        """The derivative times hᵐ, of values."""
+        return Combination(self.weights)
+
+    @functools.cached_property
+    def size(self) -> Combination:
+        """What is added, of absolute values."""
+        return Combination([abs(w) for w in self.weights])
+
+    @functools.cached_property
+    def between(self) -> Combination:
+        """The value at 0 by interpolation."""
+        return Combination(self.middle)
 
 
 def stencil(offsets: Sequence[float | Fraction], derivatives: int = 1) -> tuple[Fraction, ...]:
@@ -99,16 +153,6 @@ def exact_weights(offsets: tuple[Fraction, ...], derivatives: int) -> tuple[Frac
         weights[n] = [ratio * ((m * last[m - 1] if m else 0) - offsets[n - 1] * last[m]) for m in range(derivatives + 1)]
         before = product
     return tuple(w[derivatives] for w in weights)
-
-
-@functools.lru_cache(4096)
-def interpolation(offsets: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
-    """The weights by which values at the offsets give that at 0, without the value there if there are offsets to both sides."""
-    if not min(offsets) < 0 < max(offsets):
-        return exact_weights(offsets, 0)
-    around = tuple(o for o in offsets if o)
-    weights = dict(zip(around, exact_weights(around, 0), strict=True))
-    return tuple(weights.get(o, Fraction(0)) for o in offsets)
 
 
 @functools.lru_cache(4096)

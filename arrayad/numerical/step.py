@@ -12,6 +12,7 @@ forward-difference intervals for numerical optimization, SIAM J. Sci. Stat. Comp
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -20,9 +21,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from arrayad.numerical.stencil import Formula, formula
+from arrayad.numerical.stencil import Array, Combination, Formula, formula
 
-Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 EPS = float(np.finfo(np.float64).eps)
@@ -136,55 +136,51 @@ def derivatives_of(rules: Iterable[Formula]) -> int:
     return sum(rule.derivatives for rule in rules)
 
 
-def difference(rules: Sequence[Formula], steps: Sequence[float], noise: Noise = ROUNDING) -> Asking[tuple[Difference, Array]]:
-    """The mixed derivative at 0 along some directions, by a formula for each of them, and the value there by interpolation.
+class Grid:
+    """The places that a product of formulas adds values of, and those twice as far."""
 
-    The truncation error is estimated by a second difference with twice the steps, the round-off error from the size of
-    what is added.  A function that changes faster than the steps tell gives itself away where the interpolation is wrong.
-    """
-    grid = list(itertools.product(*(range(len(rule.offsets)) for rule in rules)))
-    offsets = [tuple(rule.offsets[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
-    weights = [product(rule.weights[k] for rule, k in zip(rules, term, strict=True)) for term in grid]
-    middles = [rule.middle for rule in rules]
-    between = [product(middle[k] for middle, k in zip(middles, term, strict=True)) for term in grid]
-    wanted = dict.fromkeys([*offsets, *(tuple(2 * k for k in offset) for offset in offsets)])
-    places = [tuple(float(k) * h for k, h in zip(offset, steps, strict=True)) for offset in wanted]
-    values = dict(zip(wanted, map(np.asarray, (yield places)), strict=True))
-    near = [values[offset] for offset in offsets]
-    far = [values[tuple(2 * k for k in offset)] for offset in offsets]
-    times = derivatives_of(rules)
-    volume = math.prod(h**rule.derivatives for rule, h in zip(rules, steps, strict=True))
-    with np.errstate(all="ignore"):
-        value = total(weights, near) / volume
-        wider = total(weights, far) / (volume * 2**times)
-        roundoff = total(map(abs, weights), [noise.of(np.abs(y)) for y in near]) / volume
-        order = min(rule.order for rule in rules)
-        step = np.full(value.shape, math.prod(steps) ** (1 / len(steps)))
-        return Difference(value, np.abs(value - wider) / (2**order - 1), roundoff, step), total(between, near)
+    def __init__(self, rules: tuple[Formula, ...]) -> None:
+        terms = list(itertools.product(*(range(len(rule.offsets)) for rule in rules)))
+        offsets = [tuple(rule.offsets[k] for rule, k in zip(rules, term, strict=True)) for term in terms]
+        wanted = dict.fromkeys([*offsets, *(tuple(2 * o for o in offset) for offset in offsets)])
+        place = {offset: i for i, offset in enumerate(wanted)}
+        self.offsets = [tuple(map(float, offset)) for offset in wanted]
+        self.near = [place[offset] for offset in offsets]
+        self.far = [place[tuple(2 * o for o in offset)] for offset in offsets]
+        if len(rules) == 1:
+            self.total, self.size, self.between = rules[0].total, rules[0].size, rules[0].between
+            return
+        weights = [product(rule.weights[k] for rule, k in zip(rules, term, strict=True)) for term in terms]
+        middle = [product(rule.middle[k] for rule, k in zip(rules, term, strict=True)) for term in terms]
+        self.total, self.size, self.between = Combination(weights), Combination(list(map(abs, weights))), Combination(middle)
 
 
 def product(weights: Iterable[Fraction]) -> Fraction:
     return math.prod(weights, start=Fraction(1))
 
 
-def total(weights: Iterable[Fraction], values: Iterable[Array]) -> Array:
-    """Σ weights[k] values[k], the weights brought to one denominator, so that none of them is rounded.
+grid = functools.lru_cache(1024)(Grid)
 
-    Where the weights add up to 0, one value is taken off all others first, of which nothing is lost where they are close: it is
-    the function's own rounding that remains.
+
+def difference(rules: Sequence[Formula], steps: Sequence[float], noise: Noise = ROUNDING) -> Asking[tuple[Difference, Array]]:
+    """The mixed derivative at 0 along some directions, by a formula for each of them, and the value there by interpolation.
+
+    The truncation error is estimated by a second difference with twice the steps, the round-off error from the size of
+    what is added.  A function that changes faster than the steps tell gives itself away where the interpolation is wrong.
     """
-    given, terms = list(weights), list(values)
-    if not sum(given):
-        middle = terms[len(terms) // 2]
-        terms = [y - middle for y in terms]
-    common = math.lcm(*(w.denominator for w in given))
-    scaled = [number(w.numerator * (common // w.denominator), y) * y for w, y in zip(given, terms, strict=True)]
-    return np.asarray(sum(scaled) / number(common, terms[0]))
-
-
-def number(n: int, like: Array) -> Any:
-    """An integer as a number of the real dtype of an array, float64 at least."""
-    return np.result_type(like.real.dtype, np.float64).type(n)
+    places = grid(tuple(rules))
+    found = yield [tuple(o * h for o, h in zip(offset, steps, strict=True)) for offset in places.offsets]
+    values = np.stack([np.asarray(y) for y in found])
+    near = values[places.near]
+    times = derivatives_of(rules)
+    volume = math.prod(h**rule.derivatives for rule, h in zip(rules, steps, strict=True))
+    with np.errstate(all="ignore"):
+        value = places.total(near) / volume
+        wider = places.total(values[places.far]) / (volume * 2**times)
+        roundoff = places.size(noise.of(np.abs(near))) / volume
+        order = min(rule.order for rule in rules)
+        step = np.full(value.shape, math.prod(steps) ** (1 / len(steps)))
+        return Difference(value, np.abs(value - wider) / (2**order - 1), roundoff, step), places.between(near)
 
 
 # --- lengths and lines ---------------------------------------------------------------------------------------------------
@@ -257,11 +253,11 @@ class Line(NamedTuple):
 
         h, up, down = step(rule), self.up, self.down
         reach = 2.0 * max(1, times - rule.derivatives + 1)
-        if reach * h * max(rule.offsets) <= up and -reach * h * min(rule.offsets) <= down:
+        if reach * h * rule.reach[1] <= up and -reach * h * rule.reach[0] <= down:
             return rule, h
         rule = formula("forward" if up >= down else "backward", max(2, rule.order), rule.derivatives)
         h = step(rule)
-        room = max(up, down) / (reach * float(max(map(abs, rule.offsets))))
+        room = max(up, down) / (reach * max(-rule.reach[0], rule.reach[1]))
         return rule, h if h <= room else math.ldexp(1.0, math.floor(math.log2(room)))
 
 
@@ -295,7 +291,7 @@ def mixed(
     eps, likeliest = noise.relative, candidates[0]
     rules = [line.fitted(rule, length, eps, derivatives)[0] for line, length in zip(lines, likeliest, strict=True)]
     found = yield from settled(attempt(rule), candidates, base, rules, noise)
-    if not min(rule.offsets) < 0 < max(rule.offsets):
+    if not rule.reach[0] < 0 < rule.reach[1]:
         return found
     for side in ("forward", "backward"):
         lost = np.isfinite(base) & ~np.isfinite(found.value)
