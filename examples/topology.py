@@ -225,7 +225,7 @@ class Size(NamedTuple):
     """The stages: first the densities as the filter leaves them, then steps that are sharper and sharper."""
 
 
-FULL = Size(cantilever(80, 160, radius=2.0), ((0.0, 40), (2.0, 15), (4.0, 15), (8.0, 15), (16.0, 15)))
+FULL = Size(cantilever(80, 160, radius=2.0), ((0.0, 30), (2.0, 12), (4.0, 12), (8.0, 12), (16.0, 12)))
 SMALL = Size(cantilever(20, 40, radius=1.5), ((0.0, 20), (4.0, 10), (16.0, 10)))
 
 
