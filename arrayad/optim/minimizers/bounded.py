@@ -14,14 +14,14 @@ import math
 
 import numpy as np
 
-from arrayad.optim.minimizers.limited_memory import CURVED, first_step
+from arrayad.optim.minimizers.limited_memory import check_memory
 from arrayad.optim.minimizers.line_search import search
 from arrayad.optim.minimizers.objective import Objective, Point
-from arrayad.optim.minimizers.running import Stalled
+from arrayad.optim.minimizers.quasi_newton import QuasiNewton, first_step
 from arrayad.optim.minimizers.space import Array
 
 
-class BoundedLimitedMemory:
+class BoundedLimitedMemory(QuasiNewton):
     """L-BFGS whose steps stay within bounds.
 
     **Parameters** `memory`: how many pairs of steps and changes of the gradient make the model's Hessian.
@@ -30,42 +30,27 @@ class BoundedLimitedMemory:
     name = "l-bfgs"
 
     def __init__(self, objective: Objective, memory: int = 10) -> None:
-        if memory < 1:
-            raise ValueError(f"[{objective.name}] memory is {memory}; it must be at least 1")
+        super().__init__(objective)
+        check_memory(objective.name, memory)
         assert objective.box is not None
-        self.objective, self.box, self.memory = objective, objective.box, memory
+        self.box, self.memory = objective.box, memory
         self.forget()
 
-    def forget(self) -> None:
-        """Begin again with the identity as the model's Hessian."""
-        size = self.objective.space.size
-        self.s, self.y = np.zeros((size, 0)), np.zeros((size, 0))
-        self.theta, self.w, self.middle = 1.0, np.zeros((size, 0)), np.zeros((0, 0))
-
-    def advance(self, point: Point) -> Point:
-        while True:
-            direction = self.target(point) - point.x
-            slope = point.slope(direction)
-            new = self.searched(point, direction) if slope < 0 else None
-            if new is not None:
-                break
-            if not self.s.shape[1] or 0 < -slope / 2 <= self.objective.noise(point):
-                raise Stalled("the line search found no lower value", -slope / 2 if self.s.shape[1] else math.inf)
-            self.forget()
-        if new.value > -math.inf:
-            self.remember(new.x - point.x, new.gradient - point.gradient)
-        return new
+    def direction(self, point: Point) -> Array:
+        return self.target(point) - point.x
 
     def searched(self, point: Point, direction: Array) -> Point | None:
-        first = 1.0 if self.s.shape[1] else first_step(point)
+        first = first_step(direction) if self.is_fresh else 1.0
         return search(self.objective, point, direction, first, longest=max(1.0, self.box.longest(point.x, direction)))
 
     # --- the model's Hessian ----------------------------------------------------------------------------------------
 
+    def forget(self) -> None:
+        size = self.objective.space.size
+        self.s, self.y = np.zeros((size, 0)), np.zeros((size, 0))
+        self.theta, self.w, self.middle = 1.0, np.zeros((size, 0)), np.zeros((0, 0))
+
     def remember(self, s: Array, y: Array) -> None:
-        """Take a pair into the model, if it shows positive curvature."""
-        if not s @ y > CURVED * float(y @ y):
-            return
         self.s = np.column_stack([self.s, s])[:, -self.memory :]
         self.y = np.column_stack([self.y, y])[:, -self.memory :]
         products = self.s.T @ self.y

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arrayad.optim.minimizers.objective import Objective, Point
+from arrayad.optim.minimizers.objective import Point, Problem
+from arrayad.optim.minimizers.running import Stalled
 from arrayad.optim.minimizers.space import Array
 
 TRIALS = 50
@@ -31,38 +32,41 @@ class Sample(NamedTuple):
 
 
 def search(
-    objective: Objective,
+    problem: Problem,
     start: Point,
     direction: Array,
     first: float,
+    *,
     decrease: float = DECREASE,
     curvature: float = CURVATURE,
     longest: float = math.inf,
+    eager: bool = True,
+    stretch: float = 10.0,
 ) -> Point | None:
     """A point on the ray that satisfies the conditions, or is the lowest found after many trials; None if none is lower.
 
-    **Parameters** `first`: the step to try first; `longest`: the last that may be tried, and is taken if φ still falls there.
-    A trial where the function is not finite counts as too long.
+    **Parameters** `first`: the step to try first.  `longest`: the last that may be tried, and is taken if φ still falls there.
+    `eager`: ask for the slope also where the value is too high already, for the sake of a better next trial.
+    `stretch`: by how much a step may grow from trial to trial.
+    A trial where the function or its gradient is not finite counts as too long.
+
+    **Raises** `Stalled` where φ falls as far as steps can grow.
     """
-    slope = start.slope(direction)
-    noise = objective.noise(start)
+    slope, noise = start.slope(direction), problem.noise(start)
     low, high, before = Sample(0.0, start.value, slope, start), None, None
     step, width = min(first, longest), math.inf
     for _ in range(TRIALS):
-        point = objective.at(start.x + step * direction)
+        point = problem.at(start.x + step * direction)
         if np.array_equal(point.x, low.point.x):
             break
         if point.value == -math.inf:
             return point
-        trial = Sample(step, point.value, None, point)
-        if math.isfinite(trial.value) and trial.value <= start.value + max(decrease * step * slope, noise):
-            trial = trial._replace(slope=point.slope(direction))
+        is_lower = point.value <= start.value + decrease * step * slope or abs(point.value - start.value) <= noise
+        trial = sampled(step, point, direction, is_lower or eager)
         at = trial.slope
-        if at is None or not np.isfinite(point.gradient).all():
-            high = trial if math.isfinite(trial.value) and at is None else trial._replace(value=math.inf, slope=None)
-        elif abs(at) <= -curvature * slope or (step >= longest and at < 0):
+        if is_lower and at is not None and (abs(at) <= -curvature * slope or (step >= longest and at < 0)):
             return point
-        elif trial.value > low.value + noise:
+        if not is_lower or at is None or trial.value > low.value + noise:
             high = trial
         else:
             if high is None:
@@ -71,19 +75,29 @@ def search(
             elif at * (high.step - low.step) >= 0:
                 high = low
             low = trial
-        if high is None:
-            step = min(extended(before, low), longest)
-        else:
+        if high is not None:
             step, width = interpolated(low, high, width)
+        elif before is not None:
+            step = min(extended(before, low, stretch), longest)
+    else:
+        if high is None:
+            raise Stalled(message=f"f falls along a line without an end, to {low.value:.1e} after a step of {low.step:.1e}")
     return low.point if low.step > 0 and low.value < start.value else None
 
 
-def extended(before: Sample | None, low: Sample) -> float:
-    """A step beyond the last: the minimum of the cubic through both, at least 1.1, at most 4 strides further."""
-    assert before is not None
+def sampled(step: float, point: Point, direction: Array, with_slope: bool) -> Sample:
+    """A trial: of infinite value where the value, or the gradient that was asked for, is not finite."""
+    if math.isfinite(point.value) and (not with_slope or np.isfinite(point.gradient).all()):
+        return Sample(step, point.value, point.slope(direction) if with_slope else None, point)
+    return Sample(step, math.inf, None, point)
+
+
+def extended(before: Sample, low: Sample, stretch: float) -> float:
+    """A step beyond the last: the minimum of the cubic through both, at least 1.1, at most `stretch` strides further."""
     stride = low.step - before.step
     guess = cubic(before, low)
-    return low.step + min(max(guess - low.step, 1.1 * stride), 4.0 * stride) if math.isfinite(guess) else low.step + 4.0 * stride
+    further = guess - low.step if math.isfinite(guess) and guess > low.step else stretch * stride
+    return low.step + min(max(further, 1.1 * stride), stretch * stride)
 
 
 def interpolated(low: Sample, high: Sample, width: float) -> tuple[float, float]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Hashable
-from contextlib import nullcontext
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from arrayad import tree
 from arrayad.compiler.compile import compile
 from arrayad.errors import AbstractValueError, DerivativeError, DTypeError, ShapeError, describe
 from arrayad.modes import no_grad
-from arrayad.optim.minimizers.result import Evaluations
+from arrayad.optim.minimizers.result import Evaluations, History
 from arrayad.optim.minimizers.space import Array, Box, Space, frozen
 from arrayad.shaped import is_abstract
 from arrayad.tape import LEAF, watchers
@@ -40,7 +39,7 @@ class Point:
 
     __slots__ = ("_gradient", "objective", "pull", "value", "x")
 
-    def __init__(self, objective: Objective, x: Array, value: float, pull: Callable[[], Array] | None) -> None:
+    def __init__(self, objective: Problem, x: Array, value: float, pull: Callable[[], Array] | None) -> None:
         self.objective, self.x, self.value, self.pull = objective, x, value, pull
         self._gradient: Array | None = None
 
@@ -78,29 +77,24 @@ remembered = functools.lru_cache(maxsize=8)(Programs)
 """The last few functions' programs: one function is often minimised again and again, with other `args`."""
 
 
-class Objective:
-    """A scalar function of a tree, `f(x, *args)`, as one of vectors."""
+class Problem:
+    """A function of a tree, `f(x, *args)`, that is evaluated at vectors."""
 
-    def __init__(
-        self, name: str, f: Callable[..., Any], space: Space, args: tuple[Any, ...], box: Box | None, compiled: bool
-    ) -> None:
-        self.name, self.f, self.space, self.args, self.box, self.compiled = name, f, space, args, box, compiled
+    def __init__(self, name: str, f: Callable[..., Any], space: Space, args: tuple[Any, ...], box: Box | None) -> None:
+        if not isinstance(args, tuple):
+            raise TypeError(f"[{name}] args is {type(args).__name__}; a tuple is needed: args=(data,)")
+        self.name, self.f, self.space, self.args, self.box = name, f, space, args, box
         self.evaluations = Evaluations()
         self.epsilon = space.epsilon
-        self.programs = programs_of(f) if compiled else None
-        self.second = self.programs and self.programs.product
-        self.matrix = self.programs.hessian if self.programs else hessian(f)
 
-    def at_args(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+    def of_x(self) -> Callable[..., Any]:
         """The function of x alone."""
-        return lambda x: self.f(x, *args)
+        return lambda x: self.f(x, *self.args)
 
-    # --- points ---------------------------------------------------------------------------------------------------
-
-    def start(self) -> Point:
+    def start(self) -> Any:
         """The point from which to go.
 
-        **Raises** what a function cannot be minimised for: no scalar, no number at x0, a derivative asked for from outside.
+        **Raises** what a function cannot be minimised for: no number at x0, a derivative asked for from outside.
         """
         x = self.space.start if self.box is None else self.space.rounded(self.box.project(self.space.start))
         point = self.evaluated(x, check=True)
@@ -114,36 +108,79 @@ class Objective:
             )
         return point
 
-    def at(self, x: Array) -> Point:
+    def at(self, x: Array) -> Any:
         """A point to try; where the function raises for want of a value, the value is nan."""
         try:
             return self.evaluated(self.space.rounded(x))
         except OUTSIDE:
-            return Point(self, x, math.nan, None)
+            return self.outside(x)
+
+    def evaluated(self, x: Array, check: bool = False) -> Any:
+        """The point of a vector; with `check`, after looking at what kind of thing f returns."""
+        raise TypeError(f"[{self.name}] this problem cannot be evaluated; define evaluated")
+
+    def outside(self, x: Array) -> Any:
+        """A point without a value."""
+        return Point(self, x, math.nan, None)
+
+    def run(self, argument: Any, says: bool = False) -> tuple[Any, Callable[[Any], Any]]:
+        """What f returns, and how a cotangent of it goes back, which `says` where f does not depend on x."""
+        y, pull = pullback(self.name, self.of_x(), (argument,), says=says)
+        return y, pull
+
+    def gradient_norm(self, point: Point) -> float:
+        """The largest element of the gradient, of the projected gradient P(x - g) - x where there are bounds."""
+        g = point.gradient
+        if self.box is not None:
+            g = self.box.project(point.x - g) - point.x
+        return float(np.max(np.abs(g), initial=0.0))
+
+    def note(self, history: History, point: Point, previous: Point, keep: bool) -> None:
+        """Write down where an iteration has come to; with `keep` the point as well."""
+        history.value.append(point.value)
+        history.gradient_norm.append(self.gradient_norm(point) if point.value != -math.inf else math.nan)
+        history.step.append(float(np.max(np.abs(point.x - previous.x), initial=0.0)))
+        history.evaluations.append(self.evaluations.total)
+        if keep:
+            history.x.append(self.space.unpack(point.x))
+
+    def noise(self, point: Point) -> float:
+        """What the value may be off by for rounding."""
+        return ROUNDING * self.epsilon * abs(point.value)
+
+
+class Objective(Problem):
+    """A scalar function of a tree; `compiled` says that value and gradient are computed by `ad.compile`."""
+
+    def __init__(
+        self, name: str, f: Callable[..., Any], space: Space, args: tuple[Any, ...], box: Box | None, compiled: bool
+    ) -> None:
+        super().__init__(name, f, space, args, box)
+        programs = programs_of(f) if compiled else None
+        self.both = programs and programs.both
+        self.second = programs and programs.product
+        self.matrix = programs.hessian if programs else hessian(f)
 
     def evaluated(self, x: Array, check: bool = False) -> Point:
         self.evaluations.value += 1
         argument = self.space.unpack(x)
         with np.errstate(all="ignore"):
-            if self.programs is not None:
-                if check:
-                    self.check_value(self.f(argument, *self.args))
+            if check:
+                y, pull = self.run(argument, says=self.space.size > 0)
+                self.check_value(y)
+            elif self.both is not None:
                 with no_grad():
-                    y, g = self.programs.both(argument, *self.args)
+                    y, g = self.both(argument, *self.args)
                 self.evaluations.gradient += 1
                 vector = self.space.pack(g)
                 return Point(self, x, float(y), lambda: vector)
-            with nullcontext() if check else no_grad():
-                y, pull = self.run(argument)
-            if check:
-                self.check_value(y)
+            else:
+                with no_grad():
+                    y, pull = self.run(argument)
         return Point(self, x, float(y), lambda: self.swept(pull))
 
-    def run(self, argument: Any) -> tuple[Any, Callable[[Any], Any]]:
-        y, pull = pullback(self.name, self.at_args(self.args), (argument,))
-        return y, pull
-
     def swept(self, pull: Callable[[Any], Any]) -> Array:
+        """The gradient."""
         self.evaluations.gradient += 1
         with np.errstate(all="ignore"), no_grad():
             return self.space.pack(pull(1.0)[0])
@@ -168,14 +205,14 @@ class Objective:
         """The Hessian at a point as a function of vectors."""
         x = self.space.unpack(point.x)
         with np.errstate(all="ignore"), no_grad():
-            product: Any = self.second or linearize(grad(self.at_args(self.args)), x)[1]
+            linear: Any = self.second or linearize(grad(self.of_x()), x)[1]
         first = () if self.second is None else (x,)
         rest = () if self.second is None else self.args
 
         def multiplied(v: Array) -> Array:
             self.evaluations.hvp += 1
             with np.errstate(all="ignore"), no_grad():
-                return self.space.pack(product(*first, self.space.unpack(frozen(v)), *rest))
+                return self.space.pack(linear(*first, self.space.unpack(frozen(v)), *rest))
 
         return multiplied
 
@@ -184,23 +221,15 @@ class Objective:
         self.evaluations.hessian += 1
         with np.errstate(all="ignore"), no_grad():
             blocks = tree.leaves(self.matrix(self.space.unpack(point.x), *self.args))
-        sizes = [int(np.prod(shape)) for shape in self.space.shapes]
-        arrays = iter([np.asarray(block.value, np.float64) for block in blocks])
-        h = np.block([[next(arrays).reshape(rows, columns) for columns in sizes] for rows in sizes])
+        h = assembled(blocks, self.space.sizes, self.space.sizes)
         return (h + h.T) / 2
 
-    # --- how far it is from a minimum -------------------------------------------------------------------------------
 
-    def gradient_norm(self, point: Point) -> float:
-        """The largest element of the gradient, of the projected gradient P(x - g) - x where there are bounds."""
-        g = point.gradient
-        if self.box is not None:
-            g = self.box.project(point.x - g) - point.x
-        return float(np.max(np.abs(g), initial=0.0))
-
-    def noise(self, point: Point) -> float:
-        """What the value may be off by for rounding."""
-        return ROUNDING * self.epsilon * abs(point.value)
+def assembled(blocks: Sequence[Tensor], rows: Sequence[int], columns: Sequence[int]) -> Array:
+    """The matrix of blocks that come row by row, whatever their axes."""
+    found = iter(blocks)
+    parts = [[np.asarray(next(found).value, np.float64).reshape(height, width) for width in columns] for height in rows]
+    return np.block(parts) if parts and parts[0] else np.zeros((sum(rows), sum(columns)))
 
 
 def refuse_followed(name: str, leaves: list[Tensor]) -> None:

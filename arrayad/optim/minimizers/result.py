@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from arrayad import tree
+
 
 @dataclass
 class Evaluations:
@@ -22,6 +24,11 @@ class Evaluations:
     jacobian: int = 0
     jvp: int = 0
     vjp: int = 0
+
+    @property
+    def total(self) -> int:
+        """Values and gradients together."""
+        return self.value + self.gradient + self.vjp
 
     def __str__(self) -> str:
         return ", ".join(f"{getattr(self, x.name)} {x.name}" for x in fields(self) if getattr(self, x.name))
@@ -50,7 +57,7 @@ class Result:
 
     `x`, `gradient`: trees like x0; `value`: f(x), of residuals half the sum of their squares.  `converged`: whether a tolerance
     was met, or no lower value can be told from rounding; `message` says which, or what went wrong.  `x` is the best point of
-    all iterations, and `value` and `gradient` are its own.
+    all iterations, and `value` and `gradient` are its own.  `details`: what SciPy returned, where it did the work.
     """
 
     x: Any
@@ -62,11 +69,13 @@ class Result:
     evaluations: Evaluations
     history: History
     method: str
+    details: Any = None
 
     @property
     def order(self) -> float:
         """The observed order of convergence p, |g[k + 1]| ≈ c |g[k]|^p, over the last iterations; nan of too few."""
-        return observed_order(self.history.gradient_norm)
+        spacings = [float(np.finfo(leaf.dtype).eps) for leaf in tree.leaves(self.gradient)]
+        return observed_order(self.history.gradient_norm, max(spacings, default=0.0))
 
     def __repr__(self) -> str:
         word = "converged" if self.converged else "not converged"
@@ -77,10 +86,11 @@ class Result:
         )
 
 
-def observed_order(errors: Sequence[float], last: int = 4) -> float:
+def observed_order(errors: Sequence[float], epsilon: float = 2.0**-52, last: int = 4) -> float:
     """The order p of a sequence that goes to 0: the slope of log e[k + 1] over log e[k], by least squares.
 
-    Only the end of the sequence tells: the last pairs before rounding ends it, each smaller than all before.
+    Only the end of the sequence tells: the `last` pairs in which the errors fall, before they are lost in rounding, 16 `epsilon`
+    of the largest.  nan where these are fewer than two.
 
     **Example**
 
@@ -89,7 +99,7 @@ def observed_order(errors: Sequence[float], last: int = 4) -> float:
     """
     falling: list[float] = []
     for e in errors:
-        if e > 0 and math.isfinite(e) and (not falling or e < falling[-1]):
+        if e > 16.0 * epsilon * max(errors) and (not falling or e < falling[-1]):
             falling.append(e)
     tail = np.log(falling[-(last + 1) :])
     if tail.size < 3:

@@ -9,14 +9,20 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from arrayad.optim.minimizers.objective import Objective, Point
-from arrayad.optim.minimizers.result import Evaluations, History, Result
+from arrayad.optim.minimizers.objective import Point, Problem
+from arrayad.optim.minimizers.result import History, Result
+from arrayad.optim.minimizers.space import Space
+
+NO_LOWER = (
+    "no lower value was found along a direction of descent; the value may be noisier than rounding, have a kink here, "
+    "or its gradient be wrong (testing.check_grads)"
+)
 
 
 class Stalled(Exception):
     """A method that finds no lower point.  `decrease` is what its model promised."""
 
-    def __init__(self, message: str, decrease: float = math.inf) -> None:
+    def __init__(self, decrease: float = math.inf, message: str = NO_LOWER) -> None:
         super().__init__(message)
         self.decrease = decrease
 
@@ -38,6 +44,25 @@ class Rules(NamedTuple):
     xtol: float | None
     max_iterations: int
     max_evaluations: int | None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        space: Space,
+        gtol: float | None,
+        ftol: float | None,
+        xtol: float | None,
+        max_iterations: int,
+        max_evaluations: int | None,
+    ) -> Rules:
+        """The rules of a call, checked."""
+        for word, bound in (("gtol", gtol), ("ftol", ftol), ("xtol", xtol), ("max_iterations", max_iterations)):
+            if bound is not None and not bound >= 0:
+                raise ValueError(f"[{name}] {word} is {bound}; it must be at least 0")
+        if max_evaluations is not None and max_evaluations < 1:
+            raise ValueError(f"[{name}] max_evaluations is {max_evaluations}; it must be at least 1")
+        return cls(space.epsilon ** (1 / 3) if gtol is None else gtol, ftol, xtol, max_iterations, max_evaluations)
 
 
 class State:
@@ -61,36 +86,36 @@ class State:
 
 
 def run(
-    method: Method, objective: Objective, rules: Rules, callback: Callable[[State], Any] | None, progress: bool, keep: bool
+    method: Method, problem: Problem, rules: Rules, callback: Callable[[State], Any] | None, progress: bool, keep: bool
 ) -> Result:
     """Iterate until a rule, the callback or the method says stop."""
-    tqdm = import_tqdm(objective.name) if progress else None
-    point = objective.start()
+    tqdm = import_tqdm(problem.name) if progress else None
+    point = problem.start()
     history = History()
-    note(history, objective, point, point, keep)
+    problem.note(history, point, point, keep)
     bar = None if tqdm is None else tqdm(total=rules.max_iterations, desc=method.name)
     iteration = 0
     try:
-        verdict = settled(rules, objective, history, iteration)
+        verdict = settled(rules, problem, history, iteration)
         while verdict is None:
             try:
                 new = method.advance(point)
             except Stalled as stalled:
-                verdict = stuck(stalled, objective, point)
+                verdict = stuck(stalled, problem, point)
                 break
             iteration += 1
             previous, point = point, new
-            note(history, objective, previous, point, keep)
+            problem.note(history, point, previous, keep)
             if bar is not None:
                 bar.update()
                 bar.set_postfix(value=f"{point.value:.4g}", gradient=f"{history.gradient_norm[-1]:.1e}")
-            verdict = settled(rules, objective, history, iteration, previous, point)
+            verdict = settled(rules, problem, history, iteration, previous, point)
             if callback is not None and told(callback, State(point, iteration, history)) and verdict is None:
                 verdict = False, "stopped by the callback"
     finally:
         if bar is not None:
             bar.close()
-    space = objective.space
+    space = problem.space
     return Result(
         x=space.unpack(point.x),
         value=point.value,
@@ -98,24 +123,10 @@ def run(
         converged=verdict[0],
         message=verdict[1],
         iterations=iteration,
-        evaluations=copy(objective.evaluations),
+        evaluations=copy(problem.evaluations),
         history=history,
         method=method.name,
     )
-
-
-def note(history: History, objective: Objective, previous: Point, point: Point, keep: bool) -> None:
-    """Write an iteration down."""
-    history.value.append(point.value)
-    history.gradient_norm.append(objective.gradient_norm(point) if point.value != -math.inf else math.nan)
-    history.step.append(float(np.max(np.abs(point.x - previous.x), initial=0.0)))
-    history.evaluations.append(spent(objective.evaluations))
-    if keep:
-        history.x.append(objective.space.unpack(point.x))
-
-
-def spent(evaluations: Evaluations) -> int:
-    return evaluations.value + evaluations.gradient
 
 
 def told(callback: Callable[[State], Any], state: State) -> bool:
@@ -128,7 +139,7 @@ def told(callback: Callable[[State], Any], state: State) -> bool:
 
 def settled(
     rules: Rules,
-    objective: Objective,
+    problem: Problem,
     history: History,
     iteration: int,
     previous: Point | None = None,
@@ -154,13 +165,11 @@ def settled(
     return None
 
 
-def stuck(stalled: Stalled, objective: Objective, point: Point) -> tuple[bool, str]:
+def stuck(stalled: Stalled, problem: Problem, point: Point) -> tuple[bool, str]:
     """(converged, why) of a method that finds no lower point."""
-    if stalled.decrease <= objective.noise(point):
+    if stalled.decrease <= problem.noise(point):
         return True, f"a decrease of {stalled.decrease:.1e} cannot be told from rounding of the value {point.value:.6g}"
-    return False, (
-        f"{stalled}; the value may be noisier than rounding, have a kink here, or its gradient be wrong (testing.check_grads)"
-    )
+    return False, str(stalled)
 
 
 def import_tqdm(name: str) -> Any:

@@ -34,7 +34,8 @@ class Space:
         self.paths = [path for path, _ in tree.paths(x0, "x")]
         self.shapes = [x.shape for x in arrays]
         self.dtypes = [x.dtype for x in arrays]
-        self.stops = np.cumsum([x.size for x in arrays], dtype=np.intp)
+        self.sizes = [x.size for x in arrays]
+        self.stops = np.cumsum(self.sizes, dtype=np.intp)
         self.size = int(self.stops[-1]) if arrays else 0
         self.is_exact = all(dtype == np.float64 for dtype in self.dtypes)
         self.epsilon = max((float(np.finfo(dtype).eps) for dtype in self.dtypes), default=float(np.finfo(np.float64).eps))
@@ -51,7 +52,7 @@ class Space:
 
     def unpack(self, x: Array) -> Any:
         """The tree of Tensors that a vector stands for."""
-        parts = np.split(x, self.stops[:-1])
+        parts = np.split(x, self.stops[:-1]) if self.shapes else []
         leaves = [
             handle(part.reshape(shape).astype(dtype, copy=False))
             for part, shape, dtype in zip(parts, self.shapes, self.dtypes, strict=True)
@@ -66,7 +67,7 @@ class Space:
         """The first element of a vector that is marked, as one would write it: `x['w'][0, 2]`."""
         place = int(np.argmax(bad))
         i = int(np.searchsorted(self.stops, place, side="right"))
-        index = np.unravel_index(place - int(self.stops[i]) + int(np.prod(self.shapes[i])), self.shapes[i])
+        index = np.unravel_index(place - int(self.stops[i]) + self.sizes[i], self.shapes[i])
         return self.paths[i] + (f"[{', '.join(str(int(j)) for j in index)}]" if index else "")
 
 
@@ -133,7 +134,7 @@ def side(name: str, word: str, bound: Any, space: Space, x0: Any) -> Array:
     if bound is None:
         return np.full(space.size, np.nan)
     try:
-        given = tree.spread(bound, x0)
+        given = [np.asarray(bound)] if isinstance(bound, list) and space.structure == tree.LEAF else tree.spread(bound, x0)
     except ValueError as error:
         raise ShapeError(f"[{name}] {word} of bounds must be a number, an array or a tree like x0; {error}") from None
     parts = []
