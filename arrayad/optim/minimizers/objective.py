@@ -157,8 +157,8 @@ class Objective(Problem):
     ) -> None:
         super().__init__(name, f, space, args, box)
         programs = programs_of(f) if compiled else None
-        self.both = programs and programs.both
-        self.second = programs and programs.product
+        self.both = programs.both if programs else None
+        self.second = programs.product if programs else None
         self.matrix = programs.hessian if programs else hessian(f)
 
     def evaluated(self, x: Array, check: bool = False) -> Point:

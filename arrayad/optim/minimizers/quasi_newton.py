@@ -1,7 +1,7 @@
 """Quasi-Newton methods: what they share, and BFGS, which keeps the inverse of a Hessian as a matrix.
 
-**Source** Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), section 6.1, equation 6.17, and section 3.5, equation 3.60; the
-first scale: Oren & Luenberger, Self-scaling variable metric algorithms, Management Science 20 (1974).
+**Source** Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), section 6.1, equation 6.17, and section 3.5, equation 3.60;
+the first scale: Oren & Luenberger, Self-scaling variable metric algorithms, Management Science 20 (1974).
 """
 
 from __future__ import annotations
