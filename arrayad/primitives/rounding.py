@@ -9,6 +9,7 @@ import numpy as np
 
 from arrayad.elementwise import elementwise
 from arrayad.samples import Samples
+from arrayad.weights import BASIC
 
 
 def rounding(name: str, doc: str, numpy: Callable[..., Any], c: str, latex: str, mpmath: str, **columns: Any) -> Any:
@@ -39,6 +40,7 @@ trunc = rounding(
     "M(trunc)(x)",
     r"\operatorname{{trunc}}({x})",
     "mp.sign(x) * mp.floor(abs(x))",
+    weight=BASIC,
 )
 rint = rounding(
     "rint",
