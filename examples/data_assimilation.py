@@ -1,6 +1,6 @@
 """The state of an atmosphere, from too few and noisy observations: 4D-Var on Lorenz's model.
 
-    python examples/data_assimilation.py [--small] [--picture data-assimilation.png]
+    python examples/data_assimilation.py [--small] [--window STEPS] [--picture data-assimilation.png]
 
 Half of 40 variables around a circle of latitude are observed every six hours, with noise.  Every two and a half days the
 forecast that comes out of the days before, the background, is corrected: which state at the beginning of the window lies near
@@ -212,9 +212,12 @@ def draw(experiment: Experiment, cycles: list[Cycle], path: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> list[Cycle]:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--small", action="store_true", help="a few cycles, in a few seconds")
+    parser.add_argument("--window", type=int, metavar="STEPS", help="the length of a window, in steps of six hours")
     parser.add_argument("--picture", metavar="PATH", help="where to draw trajectories and errors")
     options = parser.parse_args(arguments)
     experiment = SMALL if options.small else FULL
+    if options.window:
+        experiment = experiment._replace(window=options.window)
     seen = VARIABLES // experiment.stride
     print(f"{experiment.cycles} cycles of {experiment.window / STEPS_A_DAY:g} days, {seen} of {VARIABLES} variables observed")
     agreement, adjoint, cost = check(experiment)
