@@ -550,11 +550,3 @@ def applied(row: Primitive, operands: Sequence[Node]) -> Node:
 def is_public(row: Primitive) -> bool:
     """Whether users know a row by its name."""
     return row.name in PUBLIC
-
-
-def text_of(node: Node) -> str:
-    return node.form(0)
-
-
-def latex_of(node: Node) -> str:
-    return node.form(1)
