@@ -165,15 +165,17 @@ class Objective(Problem):
         self.evaluations.value += 1
         argument = self.space.unpack(x)
         with np.errstate(all="ignore"):
-            if check:
-                y, pull = self.run(argument, says=self.space.size > 0)
-                self.check_value(y)
-            elif self.both is not None:
+            if self.both is not None and self.space.size:
+                if check:
+                    self.check_value(self.f(argument, *self.args))
                 with no_grad():
                     y, g = self.both(argument, *self.args)
                 self.evaluations.gradient += 1
                 vector = self.space.pack(g)
                 return Point(self, x, float(y), lambda: vector)
+            if check:
+                y, pull = self.run(argument, says=self.space.size > 0)
+                self.check_value(y)
             else:
                 with no_grad():
                     y, pull = self.run(argument)
