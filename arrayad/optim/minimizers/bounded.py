@@ -90,10 +90,11 @@ class BoundedLimitedMemory(QuasiNewton):
         left = np.concatenate((np.cumsum((d * d)[::-1])[::-1], [0.0]))
         p = np.vstack([np.cumsum((d[:, None] * w)[::-1], axis=0)[::-1], np.zeros((1, w.shape[1]))])
         finite = np.isfinite(starts)
-        stopped = np.vstack([np.zeros((1, w.shape[1])), np.cumsum(np.where(finite[1:, None], (t * d)[:, None] * w, 0.0), axis=0)])
-        c = np.where(finite, starts, 0.0)[:, None] * p + stopped
+        since = np.where(finite, starts, 0.0)
+        stopped = np.vstack([np.zeros((1, w.shape[1])), np.cumsum((since[1:] * d)[:, None] * w, axis=0)])
+        c = since[:, None] * p + stopped
         pm = p @ self.middle
-        slopes = -left + self.theta * np.where(finite, starts, 0.0) * left - np.einsum("ki,ki->k", pm, c)
+        slopes = -left + self.theta * since * left - np.einsum("ki,ki->k", pm, c)
         bends = self.theta * left - np.einsum("ki,ki->k", pm, p)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.where(slopes >= 0, starts, starts - slopes / bends)

@@ -7,6 +7,7 @@ Wright, Numerical Optimization, 2nd ed. (2006), sections 10.2 and 10.3.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -58,12 +59,13 @@ class LevenbergMarquardt:
     def __init__(self, residuals: Residuals, radius: float = 100.0, jacobian: str | None = None) -> None:
         if jacobian not in (None, "dense", "products"):
             raise ValueError(f'[{residuals.name}] jacobian is {jacobian!r}; it must be "dense", "products" or None')
-        self.residuals, self.jacobian, self.factor = residuals, jacobian, radius
+        self.residuals, self.factor = residuals, radius
+        residuals.largest_matrix = {None: LARGE, "dense": sys.maxsize, "products": -1}[jacobian]
         self.region: Region | None = None
         self.scale = np.zeros(residuals.space.size)
 
     def advance(self, point: ResidualPoint) -> Any:
-        dense = self.is_dense(point)
+        dense = self.residuals.by_matrix
         if dense:
             norms = np.linalg.norm(finite(point.jacobian), axis=0)
             self.scale = np.maximum(self.scale, norms)
@@ -81,12 +83,6 @@ class LevenbergMarquardt:
                 return new
             if np.array_equal(new.x, point.x) or step.decrease <= 0:
                 raise Stalled(step.decrease)
-
-    def is_dense(self, point: ResidualPoint) -> bool:
-        """Whether to take the Jacobian as a matrix."""
-        if self.jacobian is None:
-            self.jacobian = "dense" if point.residuals.size * point.x.size <= LARGE else "products"
-        return self.jacobian == "dense"
 
     def product_model(self, point: ResidualPoint) -> Callable[[float], Step]:
         push, pull = self.residuals.pushed(point), point.transposed

@@ -89,7 +89,7 @@ def minimize(
     >>> found.converged, found.x
     (True, Tensor([1., 1.]))
     >>> ad.optim.minimize(rosenbrock, ad.tensor([-1.2, 1.0]), bounds=(None, [0.8, 0.5])).x
-    Tensor([0.70869289, 0.5       ])
+    Tensor([0.7085595, 0.5      ])
     """
     space = Space("minimize", x0)
     box = box_of("minimize", bounds, space, x0)

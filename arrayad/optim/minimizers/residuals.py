@@ -33,10 +33,10 @@ class ResidualPoint(Point):
 
     @property
     def gradient(self) -> Array:
-        """Jᵀ r, by one sweep, or by the Jacobian where it is there."""
+        """Jᵀ r, by one sweep, or by the Jacobian where that will be needed anyway."""
         if self._gradient is None:
-            if self._jacobian is not None:
-                self._gradient = frozen(self._jacobian.T @ self.residuals)
+            if self.objective.by_matrix:
+                self._gradient = frozen(self.jacobian.T @ self.residuals)
             else:
                 assert self.transposed is not None
                 self._gradient = self.transposed(self.residuals)
@@ -57,6 +57,8 @@ class Residuals(Problem):
         super().__init__(name, f, space, args, None)
         self.matrix = jacobian(f)
         self.sizes: list[int] = []
+        self.largest_matrix = -1
+        """Up to how many elements the Jacobian is taken as a matrix, which gradients are then made of."""
 
     def evaluated(self, x: Array, check: bool = False) -> ResidualPoint:
         self.evaluations.value += 1
@@ -94,6 +96,11 @@ class Residuals(Problem):
                 raise DTypeError(f"[{self.name}] {path} of f is {dtype}; residuals are float32 or float64")
             self.epsilon = max(self.epsilon, float(np.finfo(dtype).eps))
         self.sizes = [leaf.size for leaf in leaves]
+
+    @property
+    def by_matrix(self) -> bool:
+        """Whether the Jacobian is small enough to be a matrix."""
+        return sum(self.sizes) * self.space.size <= self.largest_matrix
 
     def jacobian(self, point: Point) -> Array:
         """The matrix of first derivatives of the residuals."""

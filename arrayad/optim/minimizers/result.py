@@ -27,8 +27,8 @@ class Evaluations:
 
     @property
     def total(self) -> int:
-        """Values and gradients together."""
-        return self.value + self.gradient + self.vjp
+        """Values and first derivatives together."""
+        return self.value + self.gradient + self.jacobian + self.vjp
 
     def __str__(self) -> str:
         return ", ".join(f"{getattr(self, x.name)} {x.name}" for x in fields(self) if getattr(self, x.name))
@@ -38,7 +38,7 @@ class Evaluations:
 class History:
     """What was at each iteration, the start among them: one list each.
 
-    `evaluations` counts values and gradients together.  `x` holds the points as trees, if they were asked for.
+    `evaluations` counts values and first derivatives together.  `x` holds the points as trees, if they were asked for.
     """
 
     value: list[float] = field(default_factory=list)
@@ -90,7 +90,7 @@ def observed_order(errors: Sequence[float], epsilon: float = 2.0**-52, last: int
     """The order p of a sequence that goes to 0: the slope of log e[k + 1] over log e[k], by least squares.
 
     Only the end of the sequence tells: the `last` pairs in which the errors fall, before they are lost in rounding, 16 `epsilon`
-    of the largest.  nan where these are fewer than two.
+    of the largest.  nan where these are fewer than two, or as good as one.
 
     **Example**
 
@@ -105,4 +105,4 @@ def observed_order(errors: Sequence[float], epsilon: float = 2.0**-52, last: int
     if tail.size < 3:
         return math.nan
     before, after = tail[:-1] - np.mean(tail[:-1]), tail[1:] - np.mean(tail[1:])
-    return float(before @ after / (before @ before))
+    return float(before @ after / (before @ before)) if np.ptp(before) > 0.1 else math.nan

@@ -34,7 +34,7 @@ class Region:
         """Whether to take a step of this length after which the value has fallen by so much; changes the radius."""
         ratio = (fall + noise) / (step.decrease + noise) if math.isfinite(fall) else -math.inf
         if ratio < POOR:
-            self.radius = min(self.radius, 2.0 * length) * (0.25 if ratio > -math.inf else 0.1)
+            self.radius = length * (0.25 if ratio > -math.inf else 0.1)
         elif ratio > GOOD and step.is_bounded:
             self.radius *= 2.0
         return ratio > ACCEPTED

@@ -34,11 +34,11 @@ def test_a_linear_model_is_solved_by_the_normal_equations(method, options):
     assert found.converged
 
 
-@pytest.mark.parametrize("method", ["lm", "gauss-newton"])
-def test_a_linear_model_takes_one_step(method):
+@pytest.mark.parametrize("method, jacobians", [("lm", 2), ("gauss-newton", 1)])
+def test_a_linear_model_takes_one_step(method, jacobians):
     a = np.random.default_rng(0).normal(size=(20, 5))
     found = least_squares(lambda x: a @ x - 1.0, np.ones(5), method)
-    assert found.iterations == 1 and found.evaluations.value == 2 and found.evaluations.jacobian == 1
+    assert found.iterations == 1 and found.evaluations.value == 2 and found.evaluations.jacobian == jacobians
 
 
 @pytest.mark.parametrize("method, options", CHOICES, ids=IDS)
