@@ -114,7 +114,7 @@ class Comparison:
         size = sizes(self.place.base)
         x = sizes(numbers(self.place.leaves[direction.leaf]))
         length = float(np.max(x, where=(direction.tangent != 0) & np.isfinite(x), initial=1.0))
-        return np.where(np.isfinite(size), size, 0.0) / length
+        return np.where(np.isfinite(size), size, 0.0) * float(np.sum(np.abs(direction.tangent))) / length
 
     def combination(self, k: int) -> str:
         if self.combined:

@@ -23,7 +23,7 @@ from arrayad.numerical.step import COMPLEX_STEP, EPS
 from arrayad.verification.place import Array, Direction, Place, as_floats, eps_of, numbers, sizes
 
 DIGITS = 50
-DOUBT = 30
+DOUBT = 100
 """Differences in floats may be off by so many times their estimated error."""
 
 ULPS = 50
@@ -72,17 +72,19 @@ class HighPrecision(Oracle):
         self.run = Run(lambda *xs: list(place.function(*xs)), tuple(map(numbers, place.leaves)), DIGITS)
 
     def along(self, direction: Direction) -> Measured:
-        before = self.run.evaluations
-        with arbitrary.context().workdps(self.run.working):
-            tangent = arbitrary.of(direction.tangent).array
-            found = self.run.along({direction.leaf: tangent})
-            length = float(self.run.length({direction.leaf: tangent}))
-        self.evaluations += self.run.evaluations - before
-        value = np.concatenate([part.ravel() for part, _ in found]) if found else np.zeros(0)
-        kink = np.concatenate([apart.ravel() for _, apart in found]) if found else np.zeros(0, bool)
-        size = sizes(value)
-        with np.errstate(all="ignore"):
-            natural = np.maximum(sizes(self.place.base), size * length) / length
+        run, before = self.run, self.run.evaluations
+        with arbitrary.context().workdps(run.working):
+            moving = {direction.leaf: arbitrary.of(direction.tangent).array}
+            found, length = run.along(moving), run.length(moving)
+            value = joined([part for part, _ in found])
+            size = sizes(value)
+            with np.errstate(all="ignore"):
+                natural = np.maximum(sizes(self.place.base), size * float(length)) / float(length)
+            kink = joined([apart for _, apart in found]).astype(bool)
+            if kink.any():  # what is left of 0 differs from side to side, too
+                ahead, behind = run.sides(moving, arbitrary.context().mpf(10) ** -run.share * length)
+                kink &= sizes(joined(ahead) - joined(behind)) > 1e-30 * natural
+        self.evaluations += run.evaluations - before
         return Measured(value, 1e-30 * size + 1e-60 * natural, kink)
 
 
@@ -116,7 +118,8 @@ class ComplexStep(Oracle):
                 raise TypeError("the function takes other values for complex numbers")
             value = found.imag / h
         largest = float(np.max(np.abs(place.base), where=np.isfinite(place.base), initial=0.0))
-        rounding = ULPS * eps_of(value.dtype) * (np.abs(value) + largest / max(1.0, float(np.max(np.abs(x), initial=0.0))))
+        steep = float(np.sum(np.abs(direction.tangent))) / max(1.0, float(np.max(np.abs(x), initial=0.0)))
+        rounding = ULPS * eps_of(value.dtype) * (np.abs(value) + largest * steep)
         return Measured(value, rounding, np.zeros(value.shape, bool))
 
 
@@ -136,22 +139,38 @@ class Extrapolated(Oracle):
 
     def along(self, direction: Direction) -> Measured:
         line, length = self.line(direction)
-        with np.errstate(all="ignore"):
-            found = directional(line, 0.0, 1.0, scheme="ridders", bounds=(-1.0, 1.0), noise=self.eps, vectorized=False)
-            value = np.asarray(found.value) / length
-            return Measured(value, DOUBT * np.asarray(found.error) / length, self.kinks(line, length, value))
+        x, tangent = self.wide[direction.leaf], direction.tangent
+        center, along = parts_of(x), parts_of(tangent.astype(x.dtype))
+        room = np.where(along != 0, length * np.abs(along), 1.0)
 
-    def line(self, direction: Direction) -> tuple[Callable[[Any], Array], float]:
+        def at(moved: Array) -> Array:
+            return self.vector(direction.leaf, moved if x.dtype.kind != "c" else moved.view(x.dtype)[..., 0])
+
+        with np.errstate(all="ignore"):
+            bounds = (center - room, center + room)
+            options: dict[str, Any] = {"bounds": bounds, "noise": self.eps, "vectorized": False}
+            found = directional(at, center, along, scheme="ridders", **options)
+            value, error = np.asarray(found.value), np.asarray(found.error)
+            if not np.all(DOUBT * error <= VAGUE * np.abs(value), where=error > 0):  # longer steps, of one length, may know more
+                other = directional(at, center, along, scheme="central", order=6, **options)
+                nearer = np.asarray(other.error) < error
+                value, error = np.where(nearer, other.value, value), np.where(nearer, other.error, error)
+            return Measured(value, DOUBT * error, self.kinks(line, length, value))
+
+    def vector(self, leaf: int, x: Array) -> Array:
+        """The results where one argument is another."""
+        self.evaluations += 1
+        return self.place.vector([*self.wide[:leaf], x, *self.wide[leaf + 1 :]])
+
+    def line(self, direction: Direction) -> tuple[Callable[[float], Array], float]:
         """The results as a function of s at x + s · length · tangent, and the length, over which no element moves far."""
         leaf, tangent = direction.leaf, direction.tangent
         x, moves = self.wide[leaf], tangent != 0
         room = np.maximum(FAR * np.abs(x[moves]), LEAST)
         length = float(np.min(np.where(np.isfinite(room), room, LEAST) / np.abs(tangent[moves]), initial=1.0))
 
-        def at(s: Any) -> Array:
-            self.evaluations += 1
-            moved = x + float(s) * length * tangent
-            return self.place.vector([*self.wide[:leaf], moved.astype(x.dtype, copy=False), *self.wide[leaf + 1 :]])
+        def at(s: float) -> Array:
+            return self.vector(leaf, (x + s * length * tangent).astype(x.dtype, copy=False))
 
         return at, length
 
@@ -163,7 +182,7 @@ class Extrapolated(Oracle):
             error = np.abs(wide - near) + DOUBT * self.eps * np.abs(self.base) / (1e-3 * length)
         return Measured(near + (near - wide) / 3, error, np.zeros(near.shape, bool))
 
-    def kinks(self, line: Callable[[Any], Array], length: float, value: Array) -> Array:
+    def kinks(self, line: Callable[[float], Array], length: float, value: Array) -> Array:
         """Where the differences of the two sides agree neither with each other nor better at a shorter step."""
         gaps = []
         for h in (1e-2, 1e-3):
@@ -229,3 +248,13 @@ def contradiction(oracle: Oracle, place: Place, directions: list[Direction], eps
                 "the function leaves these numbers on the way"
             )
     return None
+
+
+def joined(parts: list[Array]) -> Array:
+    """The elements of some arrays in one vector."""
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+
+
+def parts_of(x: Array) -> Array:
+    """Complex numbers as pairs of their parts, along a last axis; real ones as they are."""
+    return np.stack([x.real, x.imag], axis=-1) if x.dtype.kind == "c" else x
