@@ -8,6 +8,8 @@ Tensor(0.31532236)
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +27,8 @@ from arrayad import (
     rewrites,
     solvers,
     sparse,
-    symbolic,
     testing,
 )
-from arrayad.by_hand import explain, manual
-from arrayad.comparison import compare
 from arrayad.compiler import cache, compile
 from arrayad.control import checkpoint, cond, fori_loop, map, scan, switch, while_loop
 from arrayad.custom import custom_jvp, custom_vjp
@@ -57,7 +56,6 @@ from arrayad.transforms import (
     vjp,
     vmap,
 )
-from arrayad.verification import verify
 from arrayad.version import __version__
 
 DTYPES = (
@@ -70,3 +68,25 @@ INSPECTIONS = ("can_cast", "finfo", "iinfo", "isdtype", "newaxis", "result_type"
 globals().update(PUBLIC)
 globals().update({name: getattr(np, name) for name in (*DTYPES, *CONSTANTS, *INSPECTIONS)})
 NAMESPACE["arrayad"] = sys.modules[__name__]
+
+LATER = {
+    "compare": "arrayad.comparison",
+    "explain": "arrayad.by_hand",
+    "manual": "arrayad.by_hand",
+    "symbolic": "arrayad",
+    "verification": "arrayad",
+    "verify": "arrayad.verification",
+}
+"""What is imported when it is first asked for, lest `import arrayad` take the time: names, and the packages that they are in."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module 'arrayad' has no attribute {name!r}")
+    package = LATER[name]
+    found = import_module(f"{package}.{name}") if package == __name__ else getattr(import_module(package), name)
+    return globals().setdefault(name, found)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATER})

@@ -19,6 +19,7 @@ from arrayad import solvers as solvers
 from arrayad import sparse as sparse
 from arrayad import symbolic as symbolic
 from arrayad import testing as testing
+from arrayad import verification as verification
 from arrayad.by_hand import explain as explain
 from arrayad.by_hand import manual as manual
 from arrayad.comparison import compare as compare
@@ -64,6 +65,8 @@ from arrayad.transforms import vjp as vjp
 from arrayad.transforms import vmap as vmap
 from arrayad.verification import verify as verify
 from arrayad.version import __version__ as __version__
+from importlib import import_module as import_module
+from typing import Any as Any
 from arrayad.primitives.complex import absolute as abs
 from arrayad.primitives.complex import absolute as absolute
 from arrayad.functions.reduction import all as all

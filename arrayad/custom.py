@@ -26,7 +26,7 @@ from arrayad.primitives.picking import outputs
 from arrayad.samples import Samples
 from arrayad.shaped import Bundle, is_weak
 from arrayad.tape import Traced, recorded
-from arrayad.tensor import Tensor, freeze, handle
+from arrayad.tensor import NAMESPACE, Tensor, freeze, handle
 from arrayad.tracing import Tape, aval_of, record
 from arrayad.transforms.batching import vmap
 from arrayad.transforms.boundary import is_array, result_leaves, zeros_like
@@ -316,6 +316,11 @@ class Custom:
     def call(self, arguments: Arguments, operands: list[Tensor]) -> Call:
         """The call at these arguments."""
         raise TypeError(f"[{self.name}] no rule has been declared")
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "check":  # attached by a package that is imported when it is first asked for
+            return NAMESPACE["arrayad"].verification.check.__get__(self)
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def checked(self, check: Any, *names: str) -> None:
         """Compare the rule with differences at the arguments `check`, if there are any; if it is wrong, take it back."""
