@@ -67,9 +67,9 @@ SINC_DERIVATIVE = (
     "sum(mp.binomial(x1, k) * mp.factorial(k) * (-1) ** k * mp.pi ** (x1 - k - 1) / x2 ** (k + 1)"
     " * (mp.sinpi(x2), mp.cospi(x2), -mp.sinpi(x2), -mp.cospi(x2))[(x1 - k) % 4] for k in range(int(x1) + 1))"
     " if abs(x2) > x1 + 1 else"
-    " (-1) ** int(x1 // 2) * mp.pi**x1 / (x1 + 1) * mp.hyp1f2((x1 + 1) / 2, 0.5, (x1 + 3) / 2, -((mp.pi * x2) ** 2) / 4)"
+    " (-1) ** (int(x1) // 2) * mp.pi**x1 / (x1 + 1) * mp.hyp1f2((x1 + 1) / 2, 0.5, (x1 + 3) / 2, -((mp.pi * x2) ** 2) / 4)"
     " if x1 % 2 == 0 else"
-    " (-1) ** int((x1 + 1) // 2) * mp.pi ** (x1 + 1) * x2 / (x1 + 2)"
+    " (-1) ** ((int(x1) + 1) // 2) * mp.pi ** (x1 + 1) * x2 / (x1 + 2)"
     " * mp.hyp1f2((x1 + 2) / 2, 1.5, (x1 + 4) / 2, -((mp.pi * x2) ** 2) / 4)"
 )
 
