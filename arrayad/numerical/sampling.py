@@ -74,6 +74,8 @@ class Sampled:
             return []
         found, self.result = tree.flatten(self.called(self.origins[:1], bool(self.vectorized)))
         self.evaluations += 1
+        if not found:
+            raise TypeError(f"[{self.name}] the function returned nothing; one that returns arrays is needed")
         for path, y in tree.paths(tree.unflatten(self.result, found), "the result"):
             if not is_array(y):
                 raise TypeError(f"[{self.name}] {path} is {type(y).__name__}; a function that returns arrays is needed")

@@ -258,7 +258,7 @@ class Line(NamedTuple):
         rule = formula("forward" if up >= down else "backward", max(2, rule.order), rule.derivatives)
         h = step(rule)
         room = max(up, down) / (reach * max(-rule.reach[0], rule.reach[1]))
-        return rule, h if h <= room else math.ldexp(1.0, math.floor(math.log2(room)))
+        return rule, h if not room < h else math.ldexp(1.0, math.floor(math.log2(room)))
 
 
 # --- the search ----------------------------------------------------------------------------------------------------------

@@ -403,3 +403,14 @@ def test_an_estimate_prints_what_is_known() -> None:
     assert second.startswith("truncation ") and "round-off" in second
     assert third == "central of order 2, step 7.6e-06, 5 evaluations, noise 2.2e-16"
     assert "(the largest)" in str(numerical.grad(np.sum, np.ones(2)))
+
+
+@pytest.mark.parametrize("x", [np.nan, np.inf])
+def test_the_derivative_where_there_is_no_number_is_nan(x: float) -> None:
+    with np.errstate(all="ignore"):
+        assert np.isnan(ad.numerical.derivative(np.sin, x).value)
+
+
+def test_a_function_that_returns_nothing_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"\[derivative\] the function returned nothing"):
+        ad.numerical.derivative(lambda x: None, 1.0)
