@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -182,7 +183,7 @@ def tables(names: list[str], n: int) -> None:
             scipys = 'least_squares(method="lm")'
         else:
             scipys = PAIRS[name]
-            rows, more = rows_of(problems, lambda p: by_ours(p, name), lambda p: by_scipy(p, scipys))  # noqa: B023
+            rows, more = rows_of(problems, partial(by_ours, method=name), partial(by_scipy, method=scipys))
         print(table(rows, (f"{name} beside {scipys}", *HEAD[1:])))
         print(f"more evaluations than SciPy in {more} of {len(rows)}\n", flush=True)
 

@@ -168,7 +168,9 @@ def named(scheme: Scheme) -> tuple[str, Options]:
     """The name of a scheme and what it stands for: "central 4", ("central", 4), the offsets of a stencil."""
     if isinstance(scheme, str):
         name, _, order = scheme.partition(" ")
-        options = Options(name, int(order) if order.isdecimal() else order or None)  # type: ignore[arg-type]
+        if order and not order.isdecimal():
+            raise ValueError(f'[error_curve] a scheme is {scheme!r}; behind its name stands its order, if anything: "central 4"')
+        options = Options(name, int(order) if order else None)
     elif len(scheme) == 2 and isinstance(scheme[0], str):
         options = Options(*scheme)
     else:

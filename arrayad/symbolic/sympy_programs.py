@@ -310,7 +310,7 @@ def from_sympy(expr: Any, *symbols: Any) -> Callable[..., Any]:
         return tree.unflatten(structure, [result.of(found, shape) for result in results])
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in parameter_names(arguments)]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(function)["__signature__"] = inspect.Signature(parameters)
     function.__doc__ = f"{str(expr)[:200]}, of {', '.join(names)}."
     return function
 

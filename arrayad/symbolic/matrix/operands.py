@@ -53,7 +53,7 @@ def as_operand(name: str, given: Any) -> Operand:
     if isinstance(given, Operand):
         return given
     if isinstance(given, str | int | np.integer):
-        return operand(given)  # type: ignore[arg-type]
+        return operand(given if isinstance(given, str) else int(given))
     if isinstance(given, tuple | list):
         return operand(*given)
     if isinstance(given, Shaped | Tensor | np.ndarray):
