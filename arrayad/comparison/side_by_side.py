@@ -17,6 +17,7 @@ from arrayad.comparison.problem import SECONDS, Array, Measured, Problem, measur
 from arrayad.comparison.truth import DIGITS, Truth, agreeing, is_rounded, reason, truth, whole
 from arrayad.comparison.units import duration
 from arrayad.comparison.ways import WAYS, Way, by_hand_ways
+from arrayad.extras import extra
 
 LARGEST = 1000
 """So many inputs at most: each costs the reference two evaluations in 150 digits."""
@@ -161,7 +162,8 @@ def compare(
     differentiation must agree with it.  Where the function cannot compute in 150 digits, extrapolated differences
     stand for it.
 
-    **Raises** `DTypeError` where no argument is floating-point; `ValueError` for more than 1,000 inputs.
+    **Raises** `DTypeError` where no argument is floating-point; `ValueError` for more than 1,000 inputs; `ImportError` without
+    the extra `precision`.
 
     **Example**
 
@@ -170,6 +172,7 @@ def compare(
     >>> found["reverse mode"].digits > 15, 9 < found["central, order 2"].digits < 13
     (True, True)
     """
+    extra("compare", "mpmath", "precision")
     problem = Problem(f, args, names)
     if problem.size > LARGEST:
         raise ValueError(f"[compare] there are {problem.size:,} inputs; at most {LARGEST:,} are compared: take fewer of them")

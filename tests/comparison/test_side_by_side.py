@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -125,6 +126,12 @@ def test_what_cannot_be_compared_is_refused():
         compare(ad.sum, np.zeros(1001))
     with pytest.raises(DTypeError, match="an array of floats is needed"):
         compare(lambda x: "three", 0.5)
+
+
+def test_without_mpmath_the_cure_is_named_before_anything_runs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpmath", None)
+    with pytest.raises(ImportError, match=r"\[compare\] the package mpmath is needed: pip install \"arrayad\[precision\]\""):
+        compare(lambda x: pytest.fail("it ran"), 0.5)
 
 
 def test_digits_are_counted_from_the_first_that_is_wrong():
